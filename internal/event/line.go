@@ -1,0 +1,193 @@
+package event
+
+import (
+	"encoding/base64"
+	"encoding/hex"
+	"strconv"
+	"time"
+	"unicode/utf8"
+
+	"golang.org/x/mod/sumdb/tlog"
+)
+
+// TimeFormat is the one form of an instant in canonical lines and records.
+const TimeFormat = "2006-01-02T15:04:05.000000000Z"
+
+// AppendLine appends the canonical line of e, without a newline.
+func (e *Event) AppendLine(b []byte) []byte {
+	w := writer{append(b, `{"v":1,"salt":"`...)}
+	w.b = hex.AppendEncode(w.b, e.Salt[:])
+	w.b = append(w.b, '"')
+	w.text("source", e.Source)
+	w.text("id", e.ID)
+	w.time("time", e.Time)
+	w.text("time_basis", e.TimeBasis)
+	w.text("claimed", e.Claimed)
+	w.time("received", e.Received)
+	w.text("section", string(e.Section))
+	w.text("ocsf", e.OCSF)
+	w.number("class", uint64(e.Class))
+	w.number("activity", uint64(e.Activity))
+	w.text("action", e.Action)
+	w.text("outcome", e.Outcome)
+	if e.Actor != (Actor{}) {
+		w.open("actor")
+		w.text("id", e.Actor.ID)
+		w.text("name", e.Actor.Name)
+		w.text("email", e.Actor.Email)
+		w.text("type", e.Actor.Type)
+		w.text("impersonator", e.Actor.Impersonator)
+		w.b = append(w.b, '}')
+	}
+	if e.Target != (Target{}) {
+		w.open("target")
+		w.text("type", e.Target.Type)
+		w.text("id", e.Target.ID)
+		w.text("name", e.Target.Name)
+		w.b = append(w.b, '}')
+	}
+	w.text("ip", e.IP)
+	w.text("user_agent", e.UserAgent)
+	w.text("request_id", e.RequestID)
+	w.text("session_id", e.SessionID)
+	w.text("organisation", e.Organisation)
+	if e.Scope != (Scope{}) {
+		w.open("scope")
+		w.text("workspace", e.Scope.Workspace)
+		w.text("project", e.Scope.Project)
+		w.text("account", e.Scope.Account)
+		w.b = append(w.b, '}')
+	}
+	w.text("changes", e.Changes)
+	w.number("mapping", uint64(e.Mapping))
+	w.text("masked", e.Masked)
+	w.raw(e.Raw)
+	return append(w.b, '}')
+}
+
+// Leaf returns the RFC 6962 leaf hash of a canonical line.
+func Leaf(line []byte) tlog.Hash { return tlog.RecordHash(line) }
+
+// A writer appends members of a JSON object; the object was opened before.
+type writer struct{ b []byte }
+
+// key begins a member. The first one of an object follows '{' directly.
+func (w *writer) key(name string) {
+	if w.b[len(w.b)-1] != '{' {
+		w.b = append(w.b, ',')
+	}
+	w.b = append(w.b, '"')
+	w.b = append(w.b, name...)
+	w.b = append(w.b, '"', ':')
+}
+
+func (w *writer) open(name string) {
+	w.key(name)
+	w.b = append(w.b, '{')
+}
+
+func (w *writer) text(name, s string) {
+	if s == "" {
+		return
+	}
+	w.key(name)
+	w.b = appendString(w.b, s)
+}
+
+func (w *writer) number(name string, n uint64) {
+	if n == 0 {
+		return
+	}
+	w.key(name)
+	w.b = strconv.AppendUint(w.b, n, 10)
+}
+
+func (w *writer) time(name string, t time.Time) {
+	w.key(name)
+	w.b = append(w.b, '"')
+	w.b = AppendTime(w.b, t)
+	w.b = append(w.b, '"')
+}
+
+func (w *writer) raw(s string) {
+	if s == "" {
+		return
+	}
+	if utf8.ValidString(s) {
+		w.key("raw")
+		w.b = appendString(w.b, s)
+		return
+	}
+	w.key("raw64")
+	w.b = append(w.b, '"')
+	w.b = base64.StdEncoding.AppendEncode(w.b, []byte(s))
+	w.b = append(w.b, '"')
+}
+
+// AppendTime appends t in TimeFormat. It is written by hand because it is a
+// fifth of the time that a line takes otherwise.
+func AppendTime(b []byte, t time.Time) []byte {
+	t = t.UTC()
+	year, month, day := t.Date()
+	hour, minute, second := t.Clock()
+	b = append(b, byte('0'+year/1000%10), byte('0'+year/100%10))
+	b = two(b, year%100)
+	b = two(append(b, '-'), int(month))
+	b = two(append(b, '-'), day)
+	b = two(append(b, 'T'), hour)
+	b = two(append(b, ':'), minute)
+	b = two(append(b, ':'), second)
+	b = append(b, '.')
+	for n, div := t.Nanosecond(), 100_000_000; div > 0; div /= 10 {
+		b = append(b, byte('0'+n/div%10))
+	}
+	return append(b, 'Z')
+}
+
+func two(b []byte, n int) []byte { return append(b, byte('0'+n/10), byte('0'+n%10)) }
+
+const hexDigits = "0123456789abcdef"
+
+// appendString appends s as a JSON string with the least escapes that JSON asks for.
+// Bytes that are not UTF-8 become U+FFFD: only Raw can hold them, and it does not come here.
+func appendString(b []byte, s string) []byte {
+	b = append(b, '"')
+	start := 0
+	for i := 0; i < len(s); {
+		c := s[i]
+		if c >= utf8.RuneSelf {
+			if r, size := utf8.DecodeRuneInString(s[i:]); r != utf8.RuneError || size > 1 {
+				i += size
+				continue
+			}
+			b = append(append(b, s[start:i]...), "\uFFFD"...)
+			i++
+			start = i
+			continue
+		}
+		if c >= 0x20 && c != '"' && c != '\\' {
+			i++
+			continue
+		}
+		b = append(b, s[start:i]...)
+		switch c {
+		case '"', '\\':
+			b = append(b, '\\', c)
+		case '\b':
+			b = append(b, '\\', 'b')
+		case '\f':
+			b = append(b, '\\', 'f')
+		case '\n':
+			b = append(b, '\\', 'n')
+		case '\r':
+			b = append(b, '\\', 'r')
+		case '\t':
+			b = append(b, '\\', 't')
+		default:
+			b = append(b, '\\', 'u', '0', '0', hexDigits[c>>4], hexDigits[c&15])
+		}
+		i++
+		start = i
+	}
+	return append(append(b, s[start:]...), '"')
+}

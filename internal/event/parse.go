@@ -1,0 +1,308 @@
+package event
+
+import (
+	"encoding/base64"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+)
+
+// ErrNotCanonical is returned for a line that AppendLine would not have written.
+var ErrNotCanonical = errors.New("event: line is not in canonical form")
+
+// Parse reads a canonical line into e and refuses every other text: what it
+// accepts is what AppendLine gives back, byte for byte. The texts of e share
+// memory with line.
+func (e *Event) Parse(line string) error {
+	r := reader{s: line}
+	*e = Event{}
+	r.literal(`{"v":1,"salt":"`)
+	salt := r.upTo('"')
+	if len(salt) != 2*len(e.Salt) {
+		r.fail()
+	} else if _, err := hex.Decode(e.Salt[:], []byte(salt)); err != nil || strings.ToLower(salt) != salt {
+		r.fail()
+	}
+	r.more = true
+	r.text("source", &e.Source)
+	r.text("id", &e.ID)
+	r.time("time", &e.Time)
+	r.text("time_basis", &e.TimeBasis)
+	r.text("claimed", &e.Claimed)
+	r.time("received", &e.Received)
+	r.text("section", (*string)(&e.Section))
+	r.text("ocsf", &e.OCSF)
+	r.number("class", &e.Class)
+	r.number("activity", &e.Activity)
+	r.text("action", &e.Action)
+	r.text("outcome", &e.Outcome)
+	if r.open("actor") {
+		r.text("id", &e.Actor.ID)
+		r.text("name", &e.Actor.Name)
+		r.text("email", &e.Actor.Email)
+		r.text("type", &e.Actor.Type)
+		r.text("impersonator", &e.Actor.Impersonator)
+		r.close()
+	}
+	if r.open("target") {
+		r.text("type", &e.Target.Type)
+		r.text("id", &e.Target.ID)
+		r.text("name", &e.Target.Name)
+		r.close()
+	}
+	r.text("ip", &e.IP)
+	r.text("user_agent", &e.UserAgent)
+	r.text("request_id", &e.RequestID)
+	r.text("session_id", &e.SessionID)
+	r.text("organisation", &e.Organisation)
+	if r.open("scope") {
+		r.text("workspace", &e.Scope.Workspace)
+		r.text("project", &e.Scope.Project)
+		r.text("account", &e.Scope.Account)
+		r.close()
+	}
+	r.text("changes", &e.Changes)
+	r.number("mapping", &e.Mapping)
+	r.text("masked", &e.Masked)
+	r.raw(&e.Raw)
+	r.literal("}")
+	if r.bad || r.pos != len(line) {
+		return fmt.Errorf("%w: near byte %d", ErrNotCanonical, r.pos)
+	}
+	return nil
+}
+
+// A reader takes the members of a canonical object in their fixed order. After
+// the first thing that does not fit, bad is set and nothing is taken any more.
+type reader struct {
+	s    string
+	pos  int
+	bad  bool
+	more bool // a member was taken in this object: the next one begins with a comma
+}
+
+func (r *reader) fail() { r.bad = true }
+
+func (r *reader) literal(want string) {
+	if r.bad || !strings.HasPrefix(r.s[r.pos:], want) {
+		r.fail()
+		return
+	}
+	r.pos += len(want)
+}
+
+// upTo takes everything before the next c, and c.
+func (r *reader) upTo(c byte) string {
+	if r.bad {
+		return ""
+	}
+	n := strings.IndexByte(r.s[r.pos:], c)
+	if n < 0 {
+		r.fail()
+		return ""
+	}
+	s := r.s[r.pos : r.pos+n]
+	r.pos += n + 1
+	return s
+}
+
+// has takes the beginning of the member called name when it comes next.
+func (r *reader) has(name string) bool {
+	if r.bad {
+		return false
+	}
+	s := r.s[r.pos:]
+	n := 0
+	if r.more {
+		if len(s) == 0 || s[0] != ',' {
+			return false
+		}
+		n = 1
+	}
+	if len(s) < n+len(name)+3 || s[n] != '"' || s[n+1:n+1+len(name)] != name || s[n+1+len(name):n+3+len(name)] != `":` {
+		return false
+	}
+	r.pos += n + len(name) + 3
+	r.more = true
+	return true
+}
+
+func (r *reader) open(name string) bool {
+	if !r.has(name) {
+		return false
+	}
+	r.literal("{")
+	r.more = false
+	return !r.bad
+}
+
+// close ends a nested object, which is never empty.
+func (r *reader) close() {
+	if !r.more {
+		r.fail()
+	}
+	r.literal("}")
+	r.more = true
+}
+
+func (r *reader) text(name string, to *string) {
+	if !r.has(name) {
+		return
+	}
+	*to = r.str()
+	if *to == "" {
+		r.fail()
+	}
+}
+
+func (r *reader) number(name string, to *uint32) {
+	if !r.has(name) {
+		return
+	}
+	end := r.pos
+	for end < len(r.s) && r.s[end] >= '0' && r.s[end] <= '9' {
+		end++
+	}
+	digits := r.s[r.pos:end]
+	n, err := strconv.ParseUint(digits, 10, 32)
+	if err != nil || n == 0 || digits[0] == '0' {
+		r.fail()
+		return
+	}
+	*to, r.pos = uint32(n), end
+}
+
+// time takes a member that is always there.
+func (r *reader) time(name string, to *time.Time) {
+	if !r.has(name) {
+		r.fail()
+		return
+	}
+	r.literal(`"`)
+	t, err := ParseTime(r.upTo('"'))
+	if err != nil {
+		r.fail()
+		return
+	}
+	*to = t
+}
+
+func (r *reader) raw(to *string) {
+	if r.has("raw") {
+		if *to = r.str(); *to == "" {
+			r.fail()
+		}
+		return
+	}
+	if !r.has("raw64") {
+		return
+	}
+	r.literal(`"`)
+	text := r.upTo('"')
+	b, err := base64.StdEncoding.Strict().DecodeString(text)
+	if err != nil || utf8.Valid(b) || strings.ContainsAny(text, "\r\n") {
+		r.fail()
+		return
+	}
+	*to = string(b)
+}
+
+// str takes a JSON string that has exactly the escapes that appendString writes.
+func (r *reader) str() string {
+	r.literal(`"`)
+	if r.bad {
+		return ""
+	}
+	s := r.s[r.pos:]
+	n := plain(s)
+	if n < len(s) && s[n] == '"' {
+		r.pos += n + 1
+		if !utf8.ValidString(s[:n]) {
+			r.fail()
+		}
+		return s[:n]
+	}
+	b := make([]byte, 0, 2*n+64)
+	for i := 0; i < len(s); {
+		run := plain(s[i:])
+		b = append(b, s[i:i+run]...)
+		i += run
+		if i < len(s) && s[i] == '"' {
+			r.pos += i + 1
+			if !utf8.Valid(b) {
+				r.fail()
+			}
+			return string(b)
+		}
+		c, size := unescape(s[i:])
+		if size == 0 {
+			break
+		}
+		b = append(b, c)
+		i += size
+	}
+	r.fail()
+	return ""
+}
+
+// plain returns how many bytes at the start of s stand for themselves.
+func plain(s string) int {
+	for i := 0; i < len(s); i++ {
+		if c := s[i]; c < 0x20 || c == '"' || c == '\\' {
+			return i
+		}
+	}
+	return len(s)
+}
+
+// unescape reads one canonical escape and returns its byte and its length, or 0.
+func unescape(s string) (byte, int) {
+	if len(s) < 2 || s[0] != '\\' {
+		return 0, 0
+	}
+	switch s[1] {
+	case '"', '\\':
+		return s[1], 2
+	case 'b':
+		return '\b', 2
+	case 'f':
+		return '\f', 2
+	case 'n':
+		return '\n', 2
+	case 'r':
+		return '\r', 2
+	case 't':
+		return '\t', 2
+	}
+	if len(s) < 6 || s[:4] != `\u00` {
+		return 0, 0
+	}
+	hi, lo := strings.IndexByte(hexDigits, s[4]), strings.IndexByte(hexDigits, s[5])
+	if hi < 0 || hi > 1 || lo < 0 {
+		return 0, 0
+	}
+	c := byte(hi<<4 | lo)
+	if strings.IndexByte("\b\f\n\r\t", c) >= 0 {
+		return 0, 0
+	}
+	return c, 6
+}
+
+// ParseTime reads an instant in TimeFormat, within the range that events allow.
+func ParseTime(s string) (time.Time, error) {
+	if len(s) != len(TimeFormat) || s[10] != 'T' || s[19] != '.' || s[29] != 'Z' {
+		return time.Time{}, fmt.Errorf("%w: time %q", ErrNotCanonical, s)
+	}
+	t, err := time.Parse(TimeFormat, s)
+	if err != nil {
+		return time.Time{}, fmt.Errorf("%w: time %q", ErrNotCanonical, s)
+	}
+	if !InRange(t) {
+		return time.Time{}, fmt.Errorf("%w: time %q is not within 1970 and 2199", ErrNotCanonical, s)
+	}
+	return t, nil
+}

@@ -1,0 +1,269 @@
+package ledger_test
+
+import (
+	"crypto/rand"
+	"errors"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"exhibit/internal/event"
+	. "exhibit/internal/ledger"
+
+	"golang.org/x/mod/sumdb/note"
+	"golang.org/x/mod/sumdb/tlog"
+)
+
+func at(s string) time.Time {
+	t, err := time.Parse(time.RFC3339Nano, s)
+	if err != nil {
+		panic(err)
+	}
+	return t
+}
+
+// Root agrees with package tlog at every size.
+func TestRootAgainstTlog(t *testing.T) {
+	var root Root
+	var tree Tree
+	for n := range 200 {
+		want, err := tree.Hash(uint64(n))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n > 0 && root.Hash() != want {
+			t.Fatalf("root of %d leaves: got %v, want %v", n, root.Hash(), want)
+		}
+		leaf := tlog.RecordHash([]byte{byte(n)})
+		root.Add(leaf)
+		if err := tree.Append(leaf); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := tree.Leaf(uint64(n)); err != nil || got != leaf {
+			t.Fatalf("leaf %d: got %v, %v", n, got, err)
+		}
+	}
+	root.Reset()
+	if got, want := root.Hash().String(), "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU="; got != want {
+		t.Errorf("root of nothing: got %s, want %s", got, want)
+	}
+	if _, err := tree.Leaf(200); err == nil {
+		t.Error("leaf 200 of 200 exists")
+	}
+}
+
+func batch() Record {
+	return Record{Seq: 1, At: at("2026-01-02T03:04:05.6Z"), Kind: KindBatch, Batch: []Batch{{
+		Source: "hcp-prod", Fetched: 5, Extra: 1, Events: 2, Duplicates: 1, Skipped: 1, Rejects: 2,
+		Segments: []Segment{{Day: "2026-01-02", Section: event.Logins, Count: 2}, {Day: "2026-01-02", Section: event.Rejects, Count: 1}},
+		Covers:   []Cover{{From: at("2026-01-01T00:00:00Z"), To: at("2026-01-02T00:00:00Z"), Method: Read}},
+	}}}
+}
+
+func TestRecordRoundTrip(t *testing.T) {
+	r := batch()
+	line, err := r.Line()
+	if err != nil {
+		t.Fatal(err)
+	}
+	const want = `{"seq":1,"at":"2026-01-02T03:04:05.600000000Z","kind":"batch","batch":[{"source":"hcp-prod","fetched":5,"extra":1,"events":2,` +
+		`"duplicates":1,"skipped":1,"rejects":2,"segments":[{"day":"2026-01-02","section":"logins","count":2,"root":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="},` +
+		`{"day":"2026-01-02","section":"rejects","count":1,"root":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="}],` +
+		`"covers":[{"from":"2026-01-01T00:00:00.000000000Z","to":"2026-01-02T00:00:00.000000000Z","method":"read"}]}]}`
+	if string(line) != want {
+		t.Errorf("got  %s\nwant %s", line, want)
+	}
+	back, err := ParseRecord(line)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !reflect.DeepEqual(back, r) {
+		t.Errorf("got  %+v\nwant %+v", back, r)
+	}
+}
+
+func TestParseRecord(t *testing.T) {
+	if _, err := ParseRecord([]byte(`{"seq":1,"at":"2026-01-02T03:04:05.000000000Z","kind":"void","new":1}`)); err == nil {
+		t.Error("a member that this version does not know was let pass in a known kind")
+	}
+	r, err := ParseRecord([]byte(`{"seq":7,"at":"2026-01-02T03:04:05.000000000Z","kind":"later","new":1}`))
+	if !errors.Is(err, ErrUnknownKind) || r.Seq != 7 || r.Kind != "later" {
+		t.Errorf("unknown kind: got %+v, %v", r, err)
+	}
+	for _, bad := range []string{"", "null", "{}", `{"seq":-1}`, `{"seq":1,"seq":2,"kind":"void"}`} {
+		if _, err := ParseRecord([]byte(bad)); err == nil {
+			t.Errorf("ParseRecord(%q) succeeded", bad)
+		}
+	}
+}
+
+func TestStateRules(t *testing.T) {
+	tests := []struct {
+		name   string
+		change func(*Record)
+		want   string
+	}{
+		{"as it should be", func(*Record) {}, ""},
+		{"seq jumps", func(r *Record) { r.Seq = 2 }, "where 1 was due"},
+		{"time goes back", func(r *Record) { r.At = at("2025-12-31T00:00:00Z") }, "before the one in front"},
+		{"event lost", func(r *Record) { r.Batch[0].Fetched++ }, "7 records in, 6 accounted for"},
+		{"segment of tomorrow", func(r *Record) { r.Batch[0].Segments[0].Day = "2026-01-03" }, "a segment of 2026-01-03"},
+		{"empty segment", func(r *Record) { r.Batch[0].Segments[0].Count = 0 }, "empty segment"},
+		{"segments and counts differ", func(r *Record) { r.Batch[0].Segments[0].Count = 1 }, "segments hold 1 events"},
+		{"coverage of the future", func(r *Record) { r.Batch[0].Covers[0].To = r.At.Add(1) }, "coverage 2026-01-01"},
+		{"says nothing", func(r *Record) { r.Kind, r.Batch = KindErase, nil }, "says nothing"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			s := State{Size: 1, At: at("2026-01-01T00:00:00Z")}
+			r := batch()
+			tt.change(&r)
+			err := s.Add(r)
+			switch {
+			case tt.want == "" && err != nil:
+				t.Errorf("got %v", err)
+			case tt.want != "" && (!errors.Is(err, ErrRule) || !strings.Contains(err.Error(), tt.want)):
+				t.Errorf("got %v, want %q", err, tt.want)
+			}
+			if err != nil && s.Size != 1 {
+				t.Errorf("a refused record moved the state on to %d", s.Size)
+			}
+		})
+	}
+}
+
+// A snapshot stays what it was when segments are lost and coverage is withdrawn.
+func TestStateSnapshots(t *testing.T) {
+	s := State{Size: 1}
+	if err := s.Add(batch()); err != nil {
+		t.Fatal(err)
+	}
+	before := s
+	ref := s.Segments[0].Ref()
+	rollback := Record{Seq: 2, At: s.At, Kind: KindRollback, Rollback: &Rollback{By: "admin", Segments: []SegmentRef{ref},
+		Covers: []WithdrawnSpan{{Source: "hcp-prod", From: at("2026-01-01T06:00:00Z"), To: at("2026-01-01T07:00:00Z")}}}}
+	if err := s.Add(rollback); err != nil {
+		t.Fatal(err)
+	}
+	if len(before.Segments) != 2 || len(s.Segments) != 1 {
+		t.Errorf("segments: snapshot has %d, state %d; want 2 and 1", len(before.Segments), len(s.Segments))
+	}
+	if got, want := s.Coverage("hcp-prod").Length(), 23*time.Hour; got != want {
+		t.Errorf("coverage %v, want %v", got, want)
+	}
+	if got, want := before.Coverage("hcp-prod", Read).Length(), 24*time.Hour; got != want {
+		t.Errorf("coverage of the snapshot %v, want %v", got, want)
+	}
+	if got := before.Coverage("hcp-prod", Stated); len(got) != 0 {
+		t.Errorf("stated coverage %v, want none", got)
+	}
+}
+
+func TestCheckpoint(t *testing.T) {
+	private, public, err := NewKey(rand.Reader, "exhibit.example/test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	signer, err := note.NewSigner(private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	verifier, err := note.NewVerifier(public)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := Checkpoint{Origin: "exhibit.example/test", Size: 7, Root: tlog.RecordHash(nil)}
+	signed, err := want.Sign(signer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, names, err := OpenCheckpoint(signed, note.VerifierList(verifier))
+	if err != nil || got != want || len(names) != 1 {
+		t.Errorf("got %+v, %v, %v", got, names, err)
+	}
+	if _, _, err := OpenCheckpoint(signed, note.VerifierList()); !errors.Is(err, ErrSignature) {
+		t.Errorf("without a trusted key: got %v", err)
+	}
+	for i := range signed {
+		changed := signed[:i] + string(signed[i]^1) + signed[i+1:]
+		if c, _, err := OpenCheckpoint(changed, note.VerifierList(verifier)); err == nil && c != want {
+			t.Fatalf("byte %d changed and taken for %+v", i, c)
+		}
+	}
+	for _, bad := range []string{"", "a\n", "a\n01\n" + want.Root.String() + "\n", "a\n1\nAAAA\n", "\n1\n" + want.Root.String() + "\n"} {
+		if _, err := ParseCheckpoint(bad); err == nil {
+			t.Errorf("ParseCheckpoint(%q) succeeded", bad)
+		}
+	}
+	if _, _, err := NewKey(rand.Reader, "a b"); err == nil {
+		t.Error("an origin with a space was taken")
+	}
+}
+
+func TestFileCutsTornTail(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "ledger.jsonl")
+	open := func() ([]Entry, *File) {
+		var got []Entry
+		f, err := OpenFile(path, func(seq uint64, e Entry) error { got = append(got, e); return nil })
+		if err != nil {
+			t.Fatal(err)
+		}
+		return got, f
+	}
+	_, f := open()
+	want := []Entry{{"one", "cp1"}, {"two", "cp2"}}
+	if err := f.Append(want...); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Close(); err != nil {
+		t.Fatal(err)
+	}
+	whole, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, append(whole, `{"record":"thr`...), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	got, f := open()
+	if !reflect.DeepEqual(got, want) || f.Len() != 2 {
+		t.Errorf("got %v (%d), want %v", got, f.Len(), want)
+	}
+	if err := f.Append(Entry{"three", "cp3"}); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Close(); err != nil {
+		t.Fatal(err)
+	}
+	got, f = open()
+	if len(got) != 3 || got[2].Record != "three" {
+		t.Errorf("after the torn tail: got %v", got)
+	}
+	if err := f.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func FuzzParseRecord(f *testing.F) {
+	line, err := batch().Line()
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(line)
+	f.Fuzz(func(t *testing.T, line []byte) {
+		r, err := ParseRecord(line)
+		if err != nil {
+			return
+		}
+		again, err := r.Line()
+		if err != nil {
+			return // times that JSON takes and RFC 3339 does not
+		}
+		if _, err := ParseRecord(again); err != nil {
+			t.Fatalf("own line is refused: %v\n%s", err, again)
+		}
+	})
+}

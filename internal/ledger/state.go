@@ -1,0 +1,320 @@
+package ledger
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"exhibit/internal/coverage"
+	"exhibit/internal/event"
+)
+
+// A State is what the records up to some point say together. Add moves it on by
+// one record. Its lists only grow or are replaced, never changed in place, so a
+// copy of a State by value is a snapshot that later Adds do not touch.
+type State struct {
+	Size      uint64    // number of records; the next one has this seq
+	At        time.Time // time of the last record
+	Voids     []uint64
+	Batches   []BatchAt   // counts only: segments and covers have lists of their own
+	Segments  []SegmentAt // those whose rows are there: expired and lost ones are taken out
+	Covers    []CoverAt   // those that hold: withdrawn ones are taken out
+	Sources   []SourceAt
+	Gaps      []GapAt
+	Keys      []KeyAt
+	Holds     []HoldAt
+	Expires   []ExpireAt
+	Erases    []EraseAt
+	Refiles   []RefileAt
+	Rollbacks []RollbackAt
+	Unknown   []UnknownAt // records of kinds that this version does not know
+}
+
+// A Place is where in the ledger something is said.
+type Place struct {
+	Seq uint64
+	At  time.Time
+}
+
+// The things that records say, each with its place.
+type (
+	BatchAt struct {
+		Place
+		Batch
+	}
+	SegmentAt struct {
+		Seq    uint64
+		Source string
+		Segment
+	}
+	CoverAt struct {
+		Place
+		Source string
+		Cover
+	}
+	SourceAt struct {
+		Place
+		Source
+	}
+	GapAt struct {
+		Place
+		Gap
+	}
+	KeyAt struct {
+		Place
+		Key
+	}
+	HoldAt struct {
+		Place
+		Hold
+	}
+	ExpireAt struct {
+		Place
+		Expire
+	}
+	EraseAt struct {
+		Place
+		Erase
+	}
+	RefileAt struct {
+		Place
+		Refile
+	}
+	RollbackAt struct {
+		Place
+		Rollback
+	}
+	UnknownAt struct {
+		Place
+		Kind string
+	}
+)
+
+// Ref returns the reference that names the segment in later records.
+func (s SegmentAt) Ref() SegmentRef {
+	return SegmentRef{Seq: s.Seq, Source: s.Source, Day: s.Day, Section: s.Section, Count: s.Count, Root: s.Root}
+}
+
+// DayFormat is the form of a segment's day.
+const DayFormat = "2006-01-02"
+
+// ErrRule is wrapped by the errors of Add: a record that breaks a rule of the
+// log. A log that we wrote holds no such record.
+var ErrRule = errors.New("ledger: record breaks a rule of the log")
+
+// Add checks the record against the rules that the proof of completeness rests
+// on, and takes it in. These are: seq follows seq; time never goes back; no
+// segment's day is later than the UTC day of the record's time plus an hour;
+// coverage ends at or before the record's time; and what went in of a batch
+// equals what came out.
+func (s *State) Add(r Record) error {
+	if r.Seq != s.Size {
+		return fmt.Errorf("%w: record %d where %d was due", ErrRule, r.Seq, s.Size)
+	}
+	if r.At.Before(s.At) {
+		return fmt.Errorf("%w: record %d is of %s, before the one in front of it (%s)", ErrRule, r.Seq,
+			r.At.Format(event.TimeFormat), s.At.Format(event.TimeFormat))
+	}
+	if err := checkBatches(r); err != nil {
+		return err
+	}
+	if err := s.take(r); err != nil {
+		return err
+	}
+	s.Size, s.At = r.Seq+1, r.At
+	return nil
+}
+
+// AddEarlier takes in a record from before the first one that Add will see: packs
+// carry those that later ones depend on, without what lies between.
+func (s *State) AddEarlier(r Record) error {
+	if r.Kind == KindBatch {
+		return fmt.Errorf("%w: batch record %d among the earlier ones", ErrRule, r.Seq)
+	}
+	return s.take(r)
+}
+
+func checkBatches(r Record) error {
+	lastDay := r.At.Add(event.MaxAhead).UTC().Format(DayFormat)
+	for _, b := range r.Batch {
+		if in, out := b.Fetched+b.Extra, b.Events+b.Duplicates+b.Skipped+b.Rejects+b.Expired; in != out {
+			return fmt.Errorf("%w: record %d, source %s: %d records in, %d accounted for", ErrRule, r.Seq, b.Source, in, out)
+		}
+		var events, rejects uint64
+		for _, seg := range b.Segments {
+			if _, err := time.Parse(DayFormat, seg.Day); err != nil || seg.Day > lastDay {
+				return fmt.Errorf("%w: record %d of %s, source %s: a segment of %s", ErrRule, r.Seq, r.At.Format(event.TimeFormat), b.Source, seg.Day)
+			}
+			if seg.Count == 0 {
+				return fmt.Errorf("%w: record %d, source %s: an empty segment", ErrRule, r.Seq, b.Source)
+			}
+			if seg.Section == event.Rejects {
+				rejects += seg.Count
+			} else {
+				events += seg.Count
+			}
+		}
+		if events != b.Events || rejects > b.Rejects {
+			return fmt.Errorf("%w: record %d, source %s: segments hold %d events and %d rejects, the counts say %d and %d",
+				ErrRule, r.Seq, b.Source, events, rejects, b.Events, b.Rejects)
+		}
+		for _, c := range b.Covers {
+			if c.To.After(r.At) || !c.From.Before(c.To) {
+				return fmt.Errorf("%w: record %d of %s, source %s: coverage %s to %s", ErrRule, r.Seq, r.At.Format(event.TimeFormat),
+					b.Source, c.From.Format(event.TimeFormat), c.To.Format(event.TimeFormat))
+			}
+		}
+	}
+	return nil
+}
+
+func (s *State) take(r Record) error {
+	at := Place{r.Seq, r.At}
+	missing := func() error { return fmt.Errorf("%w: %s record %d says nothing", ErrRule, r.Kind, r.Seq) }
+	switch r.Kind {
+	case KindBatch:
+		s.takeBatches(at, r.Batch)
+	case KindVoid:
+		s.Voids = append(s.Voids, r.Seq)
+	case KindSource:
+		if r.Source == nil {
+			return missing()
+		}
+		s.Sources = append(s.Sources, SourceAt{at, *r.Source})
+	case KindGap:
+		if r.Gap == nil {
+			return missing()
+		}
+		s.Gaps = append(s.Gaps, GapAt{at, *r.Gap})
+	case KindKey:
+		if r.Key == nil {
+			return missing()
+		}
+		s.Keys = append(s.Keys, KeyAt{at, *r.Key})
+	case KindHold:
+		if r.Hold == nil {
+			return missing()
+		}
+		s.Holds = append(s.Holds, HoldAt{at, *r.Hold})
+	case KindErase:
+		if r.Erase == nil {
+			return missing()
+		}
+		s.Erases = append(s.Erases, EraseAt{at, *r.Erase})
+	case KindRefile:
+		if r.Refile == nil {
+			return missing()
+		}
+		s.Refiles = append(s.Refiles, RefileAt{at, *r.Refile})
+	case KindExpire:
+		if r.Expire == nil {
+			return missing()
+		}
+		s.Expires = append(s.Expires, ExpireAt{at, *r.Expire})
+		s.remove(r.Expire.Segments)
+	case KindRollback:
+		if r.Rollback == nil {
+			return missing()
+		}
+		s.Rollbacks = append(s.Rollbacks, RollbackAt{at, *r.Rollback})
+		s.remove(r.Rollback.Segments)
+		s.withdraw(r.Rollback.Covers)
+	default:
+		s.Unknown = append(s.Unknown, UnknownAt{at, r.Kind})
+	}
+	return nil
+}
+
+func (s *State) takeBatches(at Place, batches []Batch) {
+	for _, b := range batches {
+		for _, seg := range b.Segments {
+			s.Segments = append(s.Segments, SegmentAt{at.Seq, b.Source, seg})
+		}
+		for _, c := range b.Covers {
+			s.Covers = append(s.Covers, CoverAt{at, b.Source, c})
+		}
+		b.Segments, b.Covers = nil, nil
+		s.Batches = append(s.Batches, BatchAt{at, b})
+	}
+}
+
+// remove takes segments out by building a new list: snapshots keep the old one.
+func (s *State) remove(refs []SegmentRef) {
+	if len(refs) == 0 {
+		return
+	}
+	gone := make(map[SegmentRef]bool, len(refs))
+	for _, ref := range refs {
+		gone[ref] = true
+	}
+	s.Segments = slices.DeleteFunc(slices.Clone(s.Segments), func(seg SegmentAt) bool { return gone[seg.Ref()] })
+}
+
+func (s *State) withdraw(spans []WithdrawnSpan) {
+	if len(spans) == 0 {
+		return
+	}
+	var left []CoverAt
+	for _, c := range s.Covers {
+		set := coverage.Of(c.Interval())
+		for _, w := range spans {
+			if w.Source == c.Source {
+				set = set.Subtract(coverage.Interval{From: w.From, To: w.To})
+			}
+		}
+		for _, i := range set {
+			c.From, c.To = i.From, i.To
+			left = append(left, c)
+		}
+	}
+	s.Covers = left
+}
+
+// Void reports whether rows of batch seq are never read.
+func (s *State) Void(seq uint64) bool { return slices.Contains(s.Voids, seq) }
+
+// Coverage returns when a source was collected by one of the methods; by any
+// method when none is named.
+func (s *State) Coverage(source string, methods ...string) coverage.Set {
+	var list []coverage.Interval
+	for _, c := range s.Covers {
+		if c.Source == source && (len(methods) == 0 || slices.Contains(methods, c.Method)) {
+			list = append(list, c.Interval())
+		}
+	}
+	return coverage.Of(list...)
+}
+
+// Latest returns the newest record of each source, in the order in which they
+// were first added. Removed ones are among them.
+func (s *State) Latest() []SourceAt {
+	var out []SourceAt
+	for _, src := range s.Sources {
+		if i := slices.IndexFunc(out, func(o SourceAt) bool { return o.Name == src.Name }); i >= 0 {
+			out[i] = src
+			continue
+		}
+		out = append(out, src)
+	}
+	return out
+}
+
+// First returns the record with which a source was first added.
+func (s *State) First(source string) (SourceAt, bool) {
+	i := slices.IndexFunc(s.Sources, func(o SourceAt) bool { return o.Name == source })
+	if i < 0 {
+		return SourceAt{}, false
+	}
+	return s.Sources[i], true
+}
+
+// Cursor returns the newest cursor that a batch of the source left.
+func (s *State) Cursor(source string) string {
+	for _, b := range slices.Backward(s.Batches) {
+		if b.Source == source && b.Cursor != "" {
+			return b.Cursor
+		}
+	}
+	return ""
+}

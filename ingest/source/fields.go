@@ -1,0 +1,169 @@
+package source
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"strings"
+	"sync"
+
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// fields reads the members of one JSON object in one pass, as texts that share
+// memory with the record. The first mistake in the JSON sticks in err; after it
+// nothing is read any more.
+//
+// A member that is absent, null or of another shape than asked for reads as the
+// empty text: vendors change shapes, and a record must not be lost for that.
+type fields struct {
+	raw string // the record
+	dec jsontext.Decoder
+	buf bytes.Buffer
+	err error
+}
+
+// readers keeps decoders for reuse: they are the larger part of what reading a
+// record allocates. The zero value is ready.
+type readers struct{ pool sync.Pool }
+
+// object calls member for each member of the JSON object in raw; member must take
+// the value with one call of text, value or object. It returns raw as a string,
+// and whether it holds bytes or escapes that are not Unicode.
+//
+// Such bytes do not spoil a record: one bad byte must not hide a sign-in. A name
+// that comes twice does: two readers could see two different events.
+func (p *readers) object(raw []byte, member func(f *fields, name string)) (text string, mangled bool, err error) {
+	f, ok := p.pool.Get().(*fields)
+	if !ok {
+		f = new(fields)
+	}
+	defer func() {
+		f.raw = ""
+		p.pool.Put(f)
+	}()
+	text = string(raw)
+	if err = f.read(raw, text, member, nil); err == nil || errors.Is(err, jsontext.ErrDuplicateName) {
+		return text, false, reject(err)
+	}
+	return text, true, reject(f.read(raw, text, member, jsontext.AllowInvalidUTF8(true)))
+}
+
+func (f *fields) read(raw []byte, text string, member func(f *fields, name string), opt jsontext.Options) error {
+	f.buf = *bytes.NewBuffer(raw) // the decoder reads from a bytes.Buffer in place
+	f.raw, f.err = text, nil
+	if opt == nil {
+		f.dec.Reset(&f.buf)
+	} else {
+		f.dec.Reset(&f.buf, opt)
+	}
+	isObject := f.kind() == '{'
+	if isObject {
+		f.object(member)
+	} else {
+		f.value()
+	}
+	if f.err != nil {
+		return f.err
+	}
+	if _, err := f.dec.ReadToken(); err != io.EOF {
+		return errors.New("more follows the object")
+	}
+	if !isObject {
+		return errNotObject
+	}
+	return nil
+}
+
+var errNotObject = errors.New("not an object")
+
+// reject turns an error of fields into the reason of a reject.
+func reject(err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, errNotObject):
+		return &RejectError{Reason: ReasonNotObject}
+	case errors.Is(err, jsontext.ErrDuplicateName):
+		return &RejectError{ReasonDuplicate, detail(err)}
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		return &RejectError{ReasonNotJSON, "it ends too early"}
+	}
+	return &RejectError{ReasonNotJSON, detail(err)}
+}
+
+func detail(err error) string {
+	return strings.TrimPrefix(strings.ToValidUTF8(err.Error(), "\uFFFD"), "jsontext: ")
+}
+
+// object reads the next value when it is an object, else passes over it.
+func (f *fields) object(member func(f *fields, name string)) {
+	if f.kind() != '{' {
+		f.value()
+		return
+	}
+	f.token()
+	for f.err == nil && f.kind() != '}' {
+		name := f.string(f.value())
+		if f.err == nil {
+			member(f, name)
+		}
+	}
+	f.token()
+}
+
+func (f *fields) token() {
+	if f.err == nil {
+		_, f.err = f.dec.ReadToken()
+	}
+}
+
+// value returns the next value as it is written.
+func (f *fields) value() string {
+	if f.err != nil {
+		return ""
+	}
+	var v jsontext.Value
+	if v, f.err = f.dec.ReadValue(); f.err != nil {
+		return ""
+	}
+	end := f.dec.InputOffset()
+	return f.raw[end-int64(len(v)) : end]
+}
+
+// string returns the text of the next value: a string, or a number or truth value
+// as it is written.
+func (f *fields) string(v string) string {
+	if v == "" {
+		return ""
+	}
+	switch v[0] {
+	case '"':
+		return unquote(v)
+	case '{', '[', 'n':
+		return ""
+	}
+	return v
+}
+
+// kind returns the first character of the next value, or 0.
+func (f *fields) kind() jsontext.Kind {
+	if f.err != nil {
+		return 0
+	}
+	return f.dec.PeekKind()
+}
+
+// text reads the next value as text.
+func (f *fields) text() string { return f.string(f.value()) }
+
+// unquote returns the text of a JSON string, without a copy where it has no escapes.
+func unquote(v string) string {
+	if strings.IndexByte(v, '\\') < 0 {
+		return v[1 : len(v)-1]
+	}
+	// It was read before, so the only possible error is a lone surrogate, which
+	// comes out as U+FFFD.
+	b, _ := jsontext.AppendUnquote(nil, v)
+	return string(b)
+}

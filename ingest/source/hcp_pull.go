@@ -1,0 +1,5 @@
+package source
+
+import "errors"
+
+func newHCPPuller(c Config) (Puller, error) { return nil, errors.New("not yet") }

@@ -12,6 +12,8 @@ import (
 	"strings"
 
 	"github.com/goccy/go-yaml"
+	"github.com/goccy/go-yaml/lexer"
+	"github.com/goccy/go-yaml/token"
 )
 
 //go:embed *.yaml
@@ -105,16 +107,9 @@ func parse(name string, data []byte) (Framework, error) {
 	if len(data) > maxFile {
 		return Framework{}, fmt.Errorf("framework file %s: %d bytes, at most %d are read", name, len(data), maxFile)
 	}
-	var f Framework
-	dec := yaml.NewDecoder(bytes.NewReader(data), yaml.Strict())
-	if err := dec.Decode(&f); err != nil {
-		if errors.Is(err, io.EOF) {
-			err = errors.New("empty file")
-		}
+	f, err := decode(data)
+	if err != nil {
 		return Framework{}, fmt.Errorf("framework file %s: %w", name, err)
-	}
-	if err := dec.Decode(&Framework{}); !errors.Is(err, io.EOF) {
-		return Framework{}, fmt.Errorf("framework file %s: more than one YAML document", name)
 	}
 	sum := sha256.Sum256(data)
 	f.File, f.Hash = name, hex.EncodeToString(sum[:])
@@ -128,4 +123,40 @@ func parse(name string, data []byte) (Framework, error) {
 		return Framework{}, errors.Join(problems...)
 	}
 	return f, nil
+}
+
+// decode reads the one YAML document of a file; unknown fields are errors. The
+// YAML library panics on some malformed input, such as a tag on the wrong kind of
+// value: that is bad input like any other.
+func decode(data []byte) (f Framework, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			f, err = Framework{}, fmt.Errorf("malformed YAML: %v", p)
+		}
+	}()
+	if err := unquoted(data); err != nil {
+		return Framework{}, err
+	}
+	dec := yaml.NewDecoder(bytes.NewReader(data), yaml.Strict())
+	if err := dec.Decode(&f); errors.Is(err, io.EOF) {
+		return Framework{}, errors.New("empty file")
+	} else if err != nil {
+		return Framework{}, err
+	}
+	if err := dec.Decode(&Framework{}); !errors.Is(err, io.EOF) {
+		return Framework{}, errors.New("more than one YAML document")
+	}
+	return f, nil
+}
+
+// unquoted reports a number other than a plain integer. No field holds one: it is
+// a control id without quotes, and 5.10 would be read as "5.1".
+func unquoted(data []byte) error {
+	for _, tk := range lexer.Tokenize(string(data)) {
+		switch tk.Type {
+		case token.FloatType, token.OctetIntegerType, token.HexIntegerType, token.BinaryIntegerType:
+			return fmt.Errorf("line %d: put quotes around %s", tk.Position.Line, tk.Value)
+		}
+	}
+	return nil
 }

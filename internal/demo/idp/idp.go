@@ -78,7 +78,7 @@ func New(issuer string, clients []Client, users []User, now func() time.Time) (h
 	if err != nil {
 		return nil, fmt.Errorf("idp: provider: %w", err)
 	}
-	return guard(u.Host, routes(provider, newLogin(s, issuer, provider))), nil
+	return guard(u.Host, routes(provider, newLogin(s, users, issuer, provider))), nil
 }
 
 // routes lists what can be reached; the library serves more.

@@ -29,10 +29,11 @@ type login struct {
 	storage  *storage
 	page     *template.Template
 	callback func(id string) string
+	users    []string                 // in the order given
 	limits   map[string]*rate.Limiter // by user name; "" for unknown names
 }
 
-func newLogin(s *storage, issuer string, provider op.OpenIDProvider) *login {
+func newLogin(s *storage, users []User, issuer string, provider op.OpenIDProvider) *login {
 	l := &login{
 		storage: s,
 		page:    template.Must(template.ParseFS(files, "login.html")),
@@ -41,8 +42,9 @@ func newLogin(s *storage, issuer string, provider op.OpenIDProvider) *login {
 		},
 		limits: map[string]*rate.Limiter{"": rate.NewLimiter(rate.Every(wrongEvery), wrongAtOnce)},
 	}
-	for name := range s.users {
-		l.limits[name] = rate.NewLimiter(rate.Every(wrongEvery), wrongAtOnce)
+	for _, u := range users {
+		l.users = append(l.users, u.Name)
+		l.limits[u.Name] = rate.NewLimiter(rate.Every(wrongEvery), wrongAtOnce)
 	}
 	return l
 }
@@ -52,7 +54,8 @@ type loginPage struct {
 	ID, Name      string
 	Title         string
 	Problem, Hint string
-	Back          string // the application's address
+	Back          string   // the application's address
+	Users         []string // who can sign in
 }
 
 func (l *login) show(w http.ResponseWriter, r *http.Request) {
@@ -116,7 +119,7 @@ func (l *login) render(w http.ResponseWriter, status int, request *authRequest, 
 	formAction := "'self'"
 	if request != nil {
 		formAction += " " + request.origin()
-		p.Title = "Sign in to Exhibit"
+		p.Title, p.Users = "Sign in to Exhibit", l.users
 	}
 	if clients := l.storage.clients; len(clients) == 1 {
 		for _, c := range clients {

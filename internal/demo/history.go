@@ -6,6 +6,7 @@ import (
 	"io"
 	"iter"
 	"math/rand/v2"
+	"slices"
 	"time"
 )
 
@@ -73,18 +74,24 @@ func (h History) Records(from, to time.Time) iter.Seq[Record] {
 func WriteEvents(w io.Writer, seed uint64, n int, from, to time.Time) error {
 	h := History{Seed: seed}
 	h.QuietFrom, h.QuietTo = QuietWeekend(from, to, nil)
-	var total float64
-	for start, seconds := range stretches(from, to) {
-		total += h.rate(start) * float64(seconds)
-	}
+	length := time.Hour
+	total := h.weight(from, to, length)
 	if total == 0 && n > 0 {
 		return fmt.Errorf("demo: write events: no second between %s and %s has events", from, to)
 	}
+	// A stretch is held in memory: cut it shorter when an hour has many events,
+	// but never so short that no story fits in.
+	busiest := slices.Max(weekdayRate[:]) * 3600 / total
+	for length > time.Second && float64(n)*busiest*length.Hours() > mostInStretch {
+		length /= 2
+	}
+	total = h.weight(from, to, length)
+
 	out := bufio.NewWriterSize(w, 1<<18)
 	t := newTelling(seed)
 	var passed float64
 	written := 0
-	for start, seconds := range stretches(from, to) {
+	for start, seconds := range stretches(from, to, length) {
 		passed += h.rate(start) * float64(seconds)
 		count := int(float64(n)*(passed/total)) - written
 		t.stretch(seed, start, seconds, count, h.office(start))
@@ -100,12 +107,23 @@ func WriteEvents(w io.Writer, seed uint64, n int, from, to time.Time) error {
 	return nil
 }
 
-// stretches cuts a period of whole seconds into pieces of at most five minutes.
-func stretches(from, to time.Time) iter.Seq2[time.Time, int] {
+// mostInStretch is about how many events WriteEvents holds at once.
+const mostInStretch = 4096
+
+// weight adds up the rate of all seconds, stretch by stretch.
+func (h History) weight(from, to time.Time, length time.Duration) (sum float64) {
+	for start, seconds := range stretches(from, to, length) {
+		sum += h.rate(start) * float64(seconds)
+	}
+	return sum
+}
+
+// stretches cuts a period of whole seconds into pieces.
+func stretches(from, to time.Time, length time.Duration) iter.Seq2[time.Time, int] {
+	length = max(length.Truncate(time.Second), time.Second)
 	return func(yield func(time.Time, int) bool) {
-		const most = 5 * time.Minute
-		for start := from.Add(time.Second - 1).Truncate(time.Second); start.Before(to); start = start.Add(most) {
-			if !yield(start, int(min(most, to.Sub(start))/time.Second)) {
+		for start := from.Add(time.Second - 1).Truncate(time.Second); start.Before(to); start = start.Add(length) {
+			if !yield(start, int(min(length, to.Sub(start))/time.Second)) {
 				return
 			}
 		}

@@ -177,6 +177,23 @@ func TestWriteEvents(t *testing.T) {
 	}
 }
 
+// TestWriteEventsShortPeriod packs many events into little time: stretches of a
+// second.
+func TestWriteEventsShortPeriod(t *testing.T) {
+	from := time.Date(2026, 3, 3, 10, 0, 0, 0, time.UTC)
+	var out bytes.Buffer
+	if err := WriteEvents(&out, 1, 30000, from, from.Add(3*time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	ids := map[string]bool{}
+	for line := range bytes.Lines(out.Bytes()) {
+		ids[string(line[7:43])] = true
+	}
+	if len(ids) != 30000 {
+		t.Errorf("%d different events, want 30000", len(ids))
+	}
+}
+
 func TestWriteEventsNowhereToPut(t *testing.T) {
 	if err := WriteEvents(io.Discard, 1, 5, periodTo, periodFrom); err == nil {
 		t.Error("a period that ends before it begins: no error")

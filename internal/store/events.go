@@ -1,0 +1,279 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"exhibit/internal/event"
+
+	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
+)
+
+// A textColumn is a column of the events table that holds one text of an event.
+type textColumn struct {
+	name string
+	of   func(*event.Event) *string
+}
+
+// textColumns lists them in the order of the table. raw is the last one.
+func textColumns() []textColumn {
+	return []textColumn{
+		{"source", func(e *event.Event) *string { return &e.Source }},
+		{"id", func(e *event.Event) *string { return &e.ID }},
+		{"time_basis", func(e *event.Event) *string { return &e.TimeBasis }},
+		{"claimed", func(e *event.Event) *string { return &e.Claimed }},
+		{"section", func(e *event.Event) *string { return (*string)(&e.Section) }},
+		{"ocsf", func(e *event.Event) *string { return &e.OCSF }},
+		{"action", func(e *event.Event) *string { return &e.Action }},
+		{"outcome", func(e *event.Event) *string { return &e.Outcome }},
+		{"actor_id", func(e *event.Event) *string { return &e.Actor.ID }},
+		{"actor_name", func(e *event.Event) *string { return &e.Actor.Name }},
+		{"actor_email", func(e *event.Event) *string { return &e.Actor.Email }},
+		{"actor_type", func(e *event.Event) *string { return &e.Actor.Type }},
+		{"actor_impersonator", func(e *event.Event) *string { return &e.Actor.Impersonator }},
+		{"target_type", func(e *event.Event) *string { return &e.Target.Type }},
+		{"target_id", func(e *event.Event) *string { return &e.Target.ID }},
+		{"target_name", func(e *event.Event) *string { return &e.Target.Name }},
+		{"ip", func(e *event.Event) *string { return &e.IP }},
+		{"user_agent", func(e *event.Event) *string { return &e.UserAgent }},
+		{"request_id", func(e *event.Event) *string { return &e.RequestID }},
+		{"session_id", func(e *event.Event) *string { return &e.SessionID }},
+		{"organisation", func(e *event.Event) *string { return &e.Organisation }},
+		{"workspace", func(e *event.Event) *string { return &e.Scope.Workspace }},
+		{"project", func(e *event.Event) *string { return &e.Scope.Project }},
+		{"account", func(e *event.Event) *string { return &e.Scope.Account }},
+		{"changes", func(e *event.Event) *string { return &e.Changes }},
+		{"masked", func(e *event.Event) *string { return &e.Masked }},
+		{"raw", func(e *event.Event) *string { return &e.Raw }},
+	}
+}
+
+// InsertEvents writes the rows of a batch. Rows whose time is not their source's
+// own are noted in the filed table first: without its note such an event could be
+// stored twice, while a note without its row does nothing. An error says nothing
+// about whether the rows are or will be there.
+func (db *DB) InsertEvents(ctx context.Context, batch uint64, events []*event.Event) error {
+	if len(events) == 0 {
+		return nil
+	}
+	if err := db.insertFiled(ctx, batch, events); err != nil {
+		return err
+	}
+	texts := textColumns()
+	names := make([]string, len(texts))
+	for i, c := range texts {
+		names[i] = c.name
+	}
+	insert, err := db.conn.PrepareBatch(ctx, "INSERT INTO "+db.table("events")+" ("+strings.Join(names, ", ")+
+		", time, received, batch, salt, class, activity, mapping)")
+	if err != nil {
+		return fmt.Errorf("store: prepare %d events of batch %d: %w", len(events), batch, err)
+	}
+	defer insert.Close()
+	if err := appendEvents(insert, texts, batch, events); err != nil {
+		return fmt.Errorf("store: append %d events of batch %d: %w", len(events), batch, err)
+	}
+	if err := insert.Send(); err != nil {
+		return fmt.Errorf("store: insert %d events of batch %d: %w", len(events), batch, err)
+	}
+	return nil
+}
+
+// appendEvents fills the columns one by one: the driver takes whole slices much
+// faster than rows.
+func appendEvents(insert driver.Batch, texts []textColumn, batch uint64, events []*event.Event) error {
+	column := 0
+	put := func(values any) error {
+		column++
+		return insert.Column(column - 1).Append(values)
+	}
+	text := make([]string, len(events))
+	for _, c := range texts {
+		for i, e := range events {
+			text[i] = *c.of(e)
+		}
+		if err := put(text); err != nil {
+			return fmt.Errorf("column %s: %w", c.name, err)
+		}
+	}
+	for _, of := range []func(*event.Event) time.Time{ // the driver takes an int64 for milliseconds
+		func(e *event.Event) time.Time { return e.Time },
+		func(e *event.Event) time.Time { return e.Received },
+	} {
+		times := make([]time.Time, len(events))
+		for i, e := range events {
+			times[i] = of(e)
+		}
+		if err := put(times); err != nil {
+			return fmt.Errorf("times: %w", err)
+		}
+	}
+	batches := make([]uint64, len(events))
+	salts := make([]string, len(events))
+	for i, e := range events {
+		batches[i], salts[i] = batch, string(e.Salt[:])
+	}
+	if err := put(batches); err != nil {
+		return fmt.Errorf("column batch: %w", err)
+	}
+	if err := put(salts); err != nil {
+		return fmt.Errorf("column salt: %w", err)
+	}
+	for _, of := range []func(*event.Event) uint32{
+		func(e *event.Event) uint32 { return e.Class },
+		func(e *event.Event) uint32 { return e.Activity },
+		func(e *event.Event) uint32 { return e.Mapping },
+	} {
+		numbers := make([]uint32, len(events))
+		for i, e := range events {
+			numbers[i] = of(e)
+		}
+		if err := put(numbers); err != nil {
+			return fmt.Errorf("numbers: %w", err)
+		}
+	}
+	return nil
+}
+
+func (db *DB) insertFiled(ctx context.Context, batch uint64, events []*event.Event) error {
+	var sources, ids []string
+	var times []time.Time
+	for _, e := range events {
+		if e.TimeBasis != "" {
+			sources, ids, times = append(sources, e.Source), append(ids, e.ID), append(times, e.Time)
+		}
+	}
+	if len(ids) == 0 {
+		return nil
+	}
+	insert, err := db.conn.PrepareBatch(ctx, "INSERT INTO "+db.table("filed")+" (source, id, batch, time)")
+	if err != nil {
+		return fmt.Errorf("store: prepare filed ids of batch %d: %w", batch, err)
+	}
+	defer insert.Close()
+	batches := make([]uint64, len(ids))
+	for i := range batches {
+		batches[i] = batch
+	}
+	for i, values := range []any{sources, ids, batches, times} {
+		if err := insert.Column(i).Append(values); err != nil {
+			return fmt.Errorf("store: append filed ids of batch %d: %w", batch, err)
+		}
+	}
+	if err := insert.Send(); err != nil {
+		return fmt.Errorf("store: insert filed ids of batch %d: %w", batch, err)
+	}
+	return nil
+}
+
+// InsertRejects writes the rejects of a batch, like InsertEvents.
+func (db *DB) InsertRejects(ctx context.Context, batch uint64, rejects []*event.Reject) error {
+	if len(rejects) == 0 {
+		return nil
+	}
+	insert, err := db.conn.PrepareBatch(ctx, "INSERT INTO "+db.table("rejects")+" (source, sha256, reason, received, batch, salt, size, raw)")
+	if err != nil {
+		return fmt.Errorf("store: prepare %d rejects of batch %d: %w", len(rejects), batch, err)
+	}
+	defer insert.Close()
+	for _, r := range rejects {
+		err := insert.Append(r.Source, string(r.SHA256[:]), r.Reason, r.Received, batch, string(r.Salt[:]), r.Size, r.Raw)
+		if err != nil {
+			return fmt.Errorf("store: append reject of batch %d: %w", batch, err)
+		}
+	}
+	if err := insert.Send(); err != nil {
+		return fmt.Errorf("store: insert %d rejects of batch %d: %w", len(rejects), batch, err)
+	}
+	return nil
+}
+
+// CountBatch returns how many events and rejects carry the number of a batch.
+func (db *DB) CountBatch(ctx context.Context, batch uint64) (events, rejects uint64, err error) {
+	err = db.conn.QueryRow(ctx, "SELECT (SELECT count() FROM "+db.table("events")+" WHERE batch = $1), "+
+		"(SELECT count() FROM "+db.table("rejects")+" WHERE batch = $1)", batch).Scan(&events, &rejects)
+	if err != nil {
+		return 0, 0, fmt.Errorf("store: count rows of batch %d: %w", batch, err)
+	}
+	return events, rejects, nil
+}
+
+// DeleteBatch removes the rows of a void batch. Nothing depends on it.
+func (db *DB) DeleteBatch(ctx context.Context, batch uint64) error {
+	for _, table := range []string{"events", "filed", "rejects"} {
+		if err := db.conn.Exec(ctx, "ALTER TABLE "+db.table(table)+" DELETE WHERE batch = $1", batch); err != nil {
+			return fmt.Errorf("store: delete rows of void batch %d from %s: %w", batch, table, err)
+		}
+	}
+	return nil
+}
+
+// eventColumns is what scanEvent reads; withRaw false leaves the largest column on the disk.
+func eventColumns(withRaw bool) string {
+	var names []string
+	for _, c := range textColumns() {
+		if c.name == "raw" && !withRaw {
+			c.name = "'' AS raw"
+		}
+		names = append(names, c.name)
+	}
+	return strings.Join(names, ", ") + ", time, received, batch, salt, class, activity, mapping"
+}
+
+// A scanner reads rows of eventColumns. It is reused from row to row, which is
+// what reading millions of them asks for.
+type scanner struct {
+	event event.Event
+	batch uint64
+	salt  string
+	into  []any
+}
+
+func newScanner() *scanner {
+	s := new(scanner)
+	for _, c := range textColumns() {
+		s.into = append(s.into, c.of(&s.event))
+	}
+	s.into = append(s.into, &s.event.Time, &s.event.Received, &s.batch, &s.salt, &s.event.Class, &s.event.Activity, &s.event.Mapping)
+	return s
+}
+
+func (s *scanner) scan(rows driver.Rows) error {
+	if err := rows.Scan(s.into...); err != nil {
+		return fmt.Errorf("store: read event: %w", err)
+	}
+	if copy(s.event.Salt[:], s.salt) != len(s.event.Salt) {
+		return fmt.Errorf("store: event %s has a salt of %d bytes", s.event.ID, len(s.salt))
+	}
+	s.event.Time, s.event.Received = s.event.Time.UTC(), s.event.Received.UTC()
+	return nil
+}
+
+// eachEvent runs a query of eventColumns and calls each with every row; the event
+// is only valid during the call.
+func (db *DB) eachEvent(ctx context.Context, each func(batch uint64, e *event.Event) error, query string, args ...any) error {
+	rows, err := db.conn.Query(ctx, query, args...)
+	if err != nil {
+		return fmt.Errorf("store: read events: %w", err)
+	}
+	defer rows.Close()
+	s := newScanner()
+	for rows.Next() {
+		if err := s.scan(rows); err != nil {
+			return err
+		}
+		if err := each(s.batch, &s.event); err != nil {
+			return err
+		}
+	}
+	if err := rows.Err(); err != nil {
+		return fmt.Errorf("store: read events: %w", err)
+	}
+	return nil
+}
+
+// nanos is how statements take an instant: a number of nanoseconds, which no zone
+// and no rounding of the driver can touch.
+func nanos(t time.Time) int64 { return t.UnixNano() }

@@ -1,0 +1,109 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"exhibit/internal/event"
+
+	"github.com/ClickHouse/clickhouse-go/v2"
+	"github.com/ClickHouse/clickhouse-go/v2/ext"
+)
+
+// Stored returns which of the ids of a source are stored already, by id. The
+// events come without Raw: see RawOf. from and to are the span of the times of
+// the events that the ids belong to, both included; an event that is filed at a
+// time that is not its own is found at any time.
+func (db *DB) Stored(ctx context.Context, snap Snapshot, source string, ids []string, from, to time.Time) (map[string]event.Event, error) {
+	table, err := ext.NewTable("wanted", ext.Column("id", "String"))
+	if err != nil {
+		return nil, fmt.Errorf("store: look up ids: %w", err)
+	}
+	for _, id := range ids {
+		if err := table.Append(id); err != nil {
+			return nil, fmt.Errorf("store: look up ids: %w", err)
+		}
+	}
+	found := make(map[string]event.Event)
+	keep := func(_ uint64, e *event.Event) error {
+		found[e.ID] = *e
+		return nil
+	}
+	with := clickhouse.Context(ctx, clickhouse.WithExternalTable(table))
+	err = db.eachEvent(with, keep, "SELECT "+eventColumns(false)+" FROM "+db.table("events")+
+		" WHERE source = $1 AND time >= fromUnixTimestamp64Nano($2) AND time <= fromUnixTimestamp64Nano($3)"+
+		" AND id IN (SELECT id FROM wanted) AND "+snap.where(), source, nanos(from), nanos(to))
+	if err != nil {
+		return nil, fmt.Errorf("store: look up %d ids of %s: %w", len(ids), source, err)
+	}
+	err = db.eachEvent(with, keep, "SELECT "+eventColumns(false)+" FROM "+db.table("events")+
+		" WHERE source = $1 AND (time, id) IN (SELECT time, id FROM "+db.table("filed")+
+		" WHERE source = $1 AND id IN (SELECT id FROM wanted) AND "+snap.where()+") AND "+snap.where(), source)
+	if err != nil {
+		return nil, fmt.Errorf("store: look up %d filed ids of %s: %w", len(ids), source, err)
+	}
+	return found, nil
+}
+
+// Event returns one event with its batch. It is not found when the snapshot does
+// not hold it.
+func (db *DB) Event(ctx context.Context, snap Snapshot, source, id string) (e event.Event, batch uint64, found bool, err error) {
+	err = db.eachEvent(ctx, func(b uint64, row *event.Event) error {
+		e, batch, found = *row, b, true
+		return nil
+	}, "SELECT "+eventColumns(true)+" FROM "+db.table("events")+" WHERE source = $1 AND id = $2 AND "+snap.where()+" LIMIT 1", source, id)
+	return e, batch, found, err
+}
+
+// RawOf returns the raw record of a stored event.
+func (db *DB) RawOf(ctx context.Context, snap Snapshot, e *event.Event) (string, error) {
+	var raw string
+	err := db.conn.QueryRow(ctx, "SELECT raw FROM "+db.table("events")+
+		" WHERE source = $1 AND time = fromUnixTimestamp64Nano($2) AND id = $3 AND "+snap.where()+" LIMIT 1",
+		e.Source, nanos(e.Time), e.ID).Scan(&raw)
+	if err != nil {
+		return "", fmt.Errorf("store: read the record of %s %s: %w", e.Source, e.ID, err)
+	}
+	return raw, nil
+}
+
+// A RejectKey is what makes a reject the same as one that came before.
+type RejectKey struct {
+	Source, Reason string
+	SHA256         [32]byte
+}
+
+// StoredRejects returns which of the keys are stored already.
+func (db *DB) StoredRejects(ctx context.Context, snap Snapshot, keys []RejectKey) (map[RejectKey]bool, error) {
+	table, err := ext.NewTable("wanted", ext.Column("source", "String"), ext.Column("sha256", "FixedString(32)"), ext.Column("reason", "String"))
+	if err != nil {
+		return nil, fmt.Errorf("store: look up rejects: %w", err)
+	}
+	for _, k := range keys {
+		if err := table.Append(k.Source, string(k.SHA256[:]), k.Reason); err != nil {
+			return nil, fmt.Errorf("store: look up rejects: %w", err)
+		}
+	}
+	rows, err := db.conn.Query(clickhouse.Context(ctx, clickhouse.WithExternalTable(table)),
+		"SELECT DISTINCT source, sha256, reason FROM "+db.table("rejects")+
+			" WHERE (source, sha256, reason) IN (SELECT source, sha256, reason FROM wanted) AND "+snap.where())
+	if err != nil {
+		return nil, fmt.Errorf("store: look up %d rejects: %w", len(keys), err)
+	}
+	defer rows.Close()
+	found := make(map[RejectKey]bool)
+	for rows.Next() {
+		var k RejectKey
+		var sum string
+		if err := rows.Scan(&k.Source, &sum, &k.Reason); err != nil {
+			return nil, fmt.Errorf("store: look up rejects: %w", err)
+		}
+		copy(k.SHA256[:], sum)
+		found[k] = true
+	}
+	if err := rows.Err(); err != nil {
+		return nil, fmt.Errorf("store: look up rejects: %w", err)
+	}
+	return found, nil
+}

@@ -1,0 +1,63 @@
+-- The events, one row each, never changed in place.
+--
+-- ENGINE: plain MergeTree. Duplicates are dropped before the insert and every read names the batches
+-- that it trusts, so no engine that rewrites rows behind our back is wanted.
+-- PARTITION BY month of the event's time: retention drops days, which stay inside one partition, and a
+-- report reads the months that it is about.
+-- ORDER BY (source, time, id): the look-up that finds what is already stored is a range of this key, a
+-- report reads a source's days in order, and a segment's root is made in the order of time and id.
+-- INDEX batch: the commit counts the rows of one batch; batches come in the order of their number.
+-- No TTL: evidence goes by a ledger record first, never by itself.
+-- CODECS: numbers that grow slowly as differences; ids and the salt are random, so nothing but the
+-- shortest form helps; raw is most of the bytes and gets large blocks and a stronger zstd, which is
+-- what keeps it within twice of what zstd -3 makes of the file it came from.
+-- SETTINGS: an acknowledged insert has reached the disk. Parts that a merge replaced stay for eight
+-- minutes, so that a merge that a power cut tore does not cost the rows.
+CREATE TABLE IF NOT EXISTS events
+(
+    source              LowCardinality(String),
+    time                DateTime64(9, 'UTC') CODEC(GCD, Delta, ZSTD(1)),
+    id                  String CODEC(ZSTD(1)),
+    batch               UInt64 CODEC(Delta, ZSTD(1)),
+    salt                FixedString(16) CODEC(NONE),
+    time_basis          LowCardinality(String),
+    claimed             String CODEC(ZSTD(1)),
+    received            DateTime64(9, 'UTC') CODEC(GCD, Delta, ZSTD(1)),
+    section             LowCardinality(String),
+    ocsf                LowCardinality(String),
+    class               UInt32 CODEC(ZSTD(1)),
+    activity            UInt32 CODEC(ZSTD(1)),
+    action              LowCardinality(String),
+    outcome             LowCardinality(String),
+    actor_id            LowCardinality(String),
+    actor_name          LowCardinality(String),
+    actor_email         LowCardinality(String),
+    actor_type          LowCardinality(String),
+    actor_impersonator  LowCardinality(String),
+    target_type         LowCardinality(String),
+    target_id           String CODEC(ZSTD(1)),
+    target_name         String CODEC(ZSTD(1)),
+    ip                  String CODEC(ZSTD(1)),
+    user_agent          LowCardinality(String),
+    request_id          String CODEC(ZSTD(1)),
+    session_id          String CODEC(ZSTD(1)),
+    organisation        LowCardinality(String),
+    workspace           String CODEC(ZSTD(1)),
+    project             LowCardinality(String),
+    account             LowCardinality(String),
+    changes             String CODEC(ZSTD(1)),
+    mapping             UInt32 CODEC(ZSTD(1)),
+    masked              String CODEC(ZSTD(1)),
+    raw                 String CODEC(ZSTD(3)),
+    INDEX batch batch TYPE minmax GRANULARITY 1
+)
+ENGINE = MergeTree
+PARTITION BY toYYYYMM(time)
+ORDER BY (source, time, id)
+SETTINGS index_granularity = 8192,
+    fsync_after_insert = 1,
+    fsync_part_directory = 1,
+    min_rows_to_fsync_after_merge = 1,
+    min_compressed_bytes_to_fsync_after_merge = 1,
+    old_parts_lifetime = 480,
+    non_replicated_deduplication_window = 0

@@ -16,6 +16,8 @@ type LedgerRow struct {
 	Checkpoint string // signed note over the first Seq+1 records
 }
 
+func leafOf(record string) tlog.Hash { return tlog.RecordHash([]byte(record)) }
+
 // LedgerRows calls each with the rows from seq from up to but without to, in
 // order. Two rows of one seq come one after the other.
 func (db *DB) LedgerRows(ctx context.Context, from, to uint64, each func(LedgerRow) error) error {

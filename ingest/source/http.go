@@ -1,0 +1,237 @@
+package source
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"math/rand/v2"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/hashicorp/go-retryablehttp"
+	"golang.org/x/time/rate"
+)
+
+// maxBody is the largest answer that is read; more than 60,000 events fit in it.
+const maxBody = 64 << 20
+
+var errTooLarge = fmt.Errorf("the answer is larger than %d MiB", maxBody>>20)
+
+// A caller makes the GET requests of one source: no faster than its limit,
+// patient with a server in trouble, and never longer than it was told.
+type caller struct {
+	http     *http.Client
+	token    string
+	agent    string
+	retry    Retry
+	now      func() time.Time
+	random   func() float64
+	requests int // made so far, failed ones included
+}
+
+// newCaller returns a caller that makes at most perSecond requests a second.
+func newCaller(c Config, perSecond float64) *caller {
+	transport := c.Transport
+	if transport == nil {
+		transport = http.DefaultTransport
+	}
+	out := &caller{
+		token:  c.Settings["token"],
+		agent:  cmp.Or(c.UserAgent, "exhibit"),
+		now:    c.Now,
+		random: c.Random,
+		retry: Retry{Times: cmp.Or(c.Retry.Times, 6), Min: cmp.Or(c.Retry.Min, 500*time.Millisecond),
+			Max: cmp.Or(c.Retry.Max, time.Minute), Timeout: cmp.Or(c.Retry.Timeout, time.Minute)},
+	}
+	if out.now == nil {
+		out.now = time.Now
+	}
+	if out.random == nil {
+		out.random = rand.Float64
+	}
+	out.http = &http.Client{
+		Transport: &limited{transport, rate.NewLimiter(rate.Limit(perSecond), 1), &out.requests},
+		Timeout:   out.retry.Timeout, // of one attempt, its body included
+		// An API does not redirect; whoever does (a captive portal) is not the API.
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+	return out
+}
+
+// limited holds requests back.
+type limited struct {
+	next    http.RoundTripper
+	limit   *rate.Limiter
+	counter *int
+}
+
+func (l *limited) RoundTrip(r *http.Request) (*http.Response, error) {
+	if err := l.limit.Wait(r.Context()); err != nil {
+		return nil, err
+	}
+	*l.counter++
+	return l.next.RoundTrip(r)
+}
+
+// get fetches u and hands the whole body to read. An answer that does not arrive
+// whole, or that read returns an error for, is asked for again like one that does
+// not arrive at all. It returns the error of the last attempt.
+func (c *caller) get(ctx context.Context, u string, read func(header http.Header, body []byte) error) error {
+	req, err := retryablehttp.NewRequestWithContext(ctx, http.MethodGet, u, nil)
+	if err != nil {
+		return err
+	}
+	req.Header.Set("Authorization", "Bearer "+c.token)
+	req.Header.Set("Accept", "application/json")
+	req.Header.Set("User-Agent", c.agent)
+	req.SetResponseHandler(func(resp *http.Response) error {
+		if err := refused(resp); err != nil {
+			return err
+		}
+		body, err := wholeBody(resp)
+		if err != nil {
+			return err
+		}
+		return read(resp.Header, body)
+	})
+	client := retryablehttp.Client{
+		HTTPClient: c.http, RetryMax: c.retry.Times, RetryWaitMin: c.retry.Min, RetryWaitMax: c.retry.Max,
+		CheckRetry: again, Backoff: c.wait, ErrorHandler: giveUp,
+	}
+	resp, err := client.Do(req)
+	if resp != nil {
+		resp.Body.Close() // read to the end or given up: nothing to learn from an error
+	}
+	return err
+}
+
+// A finalError is not worth another attempt.
+type finalError struct{ error }
+
+func (e finalError) Unwrap() error { return e.error }
+
+// again decides whether an attempt is repeated.
+func again(ctx context.Context, resp *http.Response, err error) (bool, error) {
+	if ctx.Err() != nil {
+		return false, ctx.Err()
+	}
+	if final := (finalError{}); errors.As(err, &final) {
+		return false, final.error
+	}
+	if err != nil && resp != nil {
+		return true, nil
+	}
+	return retryablehttp.DefaultRetryPolicy(ctx, resp, err)
+}
+
+// giveUp makes the error after the last attempt.
+func giveUp(resp *http.Response, err error, attempts int) (*http.Response, error) {
+	if err == nil {
+		err = fmt.Errorf("the server answered %q", resp.Status)
+	}
+	if attempts > 1 {
+		err = fmt.Errorf("after %d attempts: %w", attempts, err)
+	}
+	return resp, err
+}
+
+// refused returns the error for an answer that brings no data.
+func refused(resp *http.Response) error {
+	switch status := resp.StatusCode; {
+	case status == http.StatusOK:
+		return nil
+	case status == http.StatusUnauthorized:
+		return finalError{ErrToken}
+	case status == http.StatusNotFound:
+		return finalError{ErrPlan}
+	case status >= 300 && status < 400:
+		return finalError{fmt.Errorf("the server answered %q and points elsewhere: check the url setting", resp.Status)}
+	}
+	body, _ := io.ReadAll(io.LimitReader(resp.Body, 512)) // best effort: only words for the error
+	words := strings.Map(func(r rune) rune {
+		if r < ' ' || r == '\uFFFD' {
+			return ' '
+		}
+		return r
+	}, string(body))
+	return finalError{fmt.Errorf("the server answered %q: %s", resp.Status, strings.TrimSpace(words))}
+}
+
+func wholeBody(resp *http.Response) ([]byte, error) {
+	if resp.ContentLength > maxBody {
+		return nil, finalError{errTooLarge}
+	}
+	var b bytes.Buffer
+	b.Grow(int(max(resp.ContentLength, 0)) + bytes.MinRead)
+	n, err := b.ReadFrom(io.LimitReader(resp.Body, maxBody+1))
+	switch {
+	case n > maxBody:
+		return nil, finalError{errTooLarge}
+	case err != nil:
+		return nil, fmt.Errorf("the answer ended after %d bytes: %w", n, err)
+	}
+	return b.Bytes(), nil
+}
+
+// wait returns how long to wait before the next attempt: as long as the server
+// says, within the bounds, else longer from time to time and never quite the same.
+func (c *caller) wait(least, most time.Duration, attempt int, resp *http.Response) time.Duration {
+	if resp != nil && (resp.StatusCode == http.StatusTooManyRequests || resp.StatusCode == http.StatusServiceUnavailable) {
+		if d, ok := c.told(resp.Header); ok {
+			return min(max(d, least), most)
+		}
+	}
+	d := float64(least) * math.Pow(2, float64(attempt))
+	return min(time.Duration(min(d, float64(most))*(0.5+c.random())), most)
+}
+
+// told returns how long the server asks to wait.
+func (c *caller) told(h http.Header) (time.Duration, bool) {
+	after := h.Get("Retry-After")
+	if date, err := http.ParseTime(after); err == nil {
+		from := c.now()
+		if d, err := http.ParseTime(h.Get("Date")); err == nil {
+			from = d // by the clock that made the date
+		}
+		return date.Sub(from), true
+	}
+	if after == "" {
+		after = h.Get("X-RateLimit-Reset")
+	}
+	seconds, err := strconv.ParseFloat(after, 64)
+	if err != nil || !(seconds >= 0 && seconds < 1e9) { // not a number of seconds, but perhaps NaN or a date
+		return 0, false
+	}
+	return time.Duration(min(seconds, 1e6) * float64(time.Second)), true
+}
+
+// apiURL checks the base of an API. A token must not travel in the clear, except
+// within this machine.
+func apiURL(text string) (*url.URL, error) {
+	u, err := url.Parse(text)
+	switch {
+	case err != nil || u.Host == "":
+		return nil, errors.New("setting url: want something like https://host")
+	case u.User != nil || u.RawQuery != "" || u.Fragment != "":
+		return nil, errors.New("setting url: want https://host and perhaps a path, without user, query or fragment")
+	case u.Scheme != "https" && !(u.Scheme == "http" && isLoopback(u.Hostname())):
+		return nil, fmt.Errorf("setting url: %s: want https, so that the token cannot be read on the way", u.Redacted())
+	}
+	if u.Path == "" {
+		u.Path = "/"
+	}
+	return u, nil
+}
+
+func isLoopback(host string) bool {
+	ip, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && ip.IsLoopback()
+}

@@ -1,0 +1,430 @@
+package views
+
+import (
+	"fmt"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+const (
+	minuteLayout = "2006-01-02 15:04"
+	secondLayout = "2006-01-02 15:04:05"
+)
+
+// utc prints an instant in UTC to the minute.
+func utc(t time.Time) string {
+	if t.IsZero() {
+		return "never"
+	}
+	return t.UTC().Format(minuteLayout)
+}
+
+// local prints an instant in the zone, without the date where it is the same day;
+// it is empty where the zone adds nothing.
+func local(t time.Time, zone *time.Location) string {
+	if t.IsZero() || zone == nil || zone == time.UTC || zone.String() == "UTC" {
+		return ""
+	}
+	if in := t.In(zone); in.Format(time.DateOnly) != t.UTC().Format(time.DateOnly) {
+		return in.Format(minuteLayout)
+	} else {
+		return in.Format("15:04")
+	}
+}
+
+// zoneName prints the zone, or nothing where it is UTC.
+func zoneName(zone *time.Location) string {
+	if zone == nil || zone.String() == "UTC" {
+		return ""
+	}
+	return zone.String()
+}
+
+// machine prints an instant for the datetime attribute.
+func machine(t time.Time) string { return t.UTC().Format(time.RFC3339Nano) }
+
+// exact prints an instant with all its digits in a zone.
+func exact(t time.Time, zone *time.Location) string {
+	if t.IsZero() {
+		return "never"
+	}
+	return t.In(zone).Format("2006-01-02 15:04:05.999999999") + " " + zone.String()
+}
+
+// dayName prints a day: "Sat, November 21, 2026".
+func dayName(t time.Time) string { return t.UTC().Format("Mon, January 2, 2006") }
+
+// Words prints a period: "January 1 through April 22, 2026".
+func (p Period) Words() string {
+	from, to := p.From.UTC(), p.To.UTC()
+	switch {
+	case from.Equal(to):
+		return from.Format("January 2, 2006")
+	case from.Year() == to.Year():
+		return from.Format("January 2") + " through " + to.Format("January 2, 2006")
+	}
+	return from.Format("January 2, 2006") + " through " + to.Format("January 2, 2006")
+}
+
+// number prints an integer with thin groups of three: 41,208,113.
+func number(n int64) string {
+	s := strconv.FormatInt(n, 10)
+	sign := ""
+	if n < 0 {
+		sign, s = "−", s[1:]
+	}
+	for i := len(s) - 3; i > 0; i -= 3 {
+		s = s[:i] + "," + s[i:]
+	}
+	return sign + s
+}
+
+// plural prints a count with its noun.
+func plural(n int64, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return number(n) + " " + many
+}
+
+// percent prints a share of time. It is cut, not rounded: only all is "100 %".
+func percent(share float64) string {
+	switch {
+	case share >= 1:
+		return "100 %"
+	case share <= 0:
+		return "0 %"
+	case share < 0.001:
+		return "under 0.1 %"
+	}
+	return fmt.Sprintf("%.1f %%", float64(int(share*1000))/10)
+}
+
+// size prints a number of bytes.
+func size(n int64) string {
+	const unit = 1000
+	if n < unit {
+		return plural(n, "byte", "bytes")
+	}
+	value, names := float64(n), []string{"kB", "MB", "GB", "TB"}
+	i := -1
+	for value >= unit && i < len(names)-1 {
+		value /= unit
+		i++
+	}
+	return fmt.Sprintf("%.1f %s", value, names[i])
+}
+
+// span prints how long something is, in its two largest units.
+func span(d time.Duration) string {
+	if d <= 0 {
+		return "0 min"
+	}
+	if d < time.Minute {
+		return fmt.Sprintf("%d s", int(d.Seconds()))
+	}
+	days, hours, minutes := int(d.Hours())/24, int(d.Hours())%24, int(d.Minutes())%60
+	switch {
+	case days > 0 && hours > 0 && days < 10:
+		return fmt.Sprintf("%d d %d h", days, hours)
+	case days > 0:
+		return fmt.Sprintf("%d d", days)
+	case hours > 0 && minutes > 0:
+		return fmt.Sprintf("%d h %d min", hours, minutes)
+	case hours > 0:
+		return fmt.Sprintf("%d h", hours)
+	}
+	return fmt.Sprintf("%d min", minutes)
+}
+
+// short cuts a digest for tables; the full one goes into a title.
+func short(digest string) string {
+	if len(digest) <= 16 {
+		return digest
+	}
+	return digest[:12] + "…"
+}
+
+// list joins words with commas; none gives the alternative.
+func list(words []string, none string) string {
+	if len(words) == 0 {
+		return none
+	}
+	return strings.Join(words, ", ")
+}
+
+// title is the name of a state as people read it.
+func (s DayState) title() string {
+	switch s {
+	case Read:
+		return "covered, read"
+	case Heard:
+		return "covered, heard"
+	case Stated:
+		return "covered, stated"
+	case Silent:
+		return "covered, silent"
+	case Pending:
+		return "pending"
+	case Backfilling:
+		return "backfilling"
+	case Recoverable:
+		return "gap, recoverable"
+	case Lost:
+		return "gap, lost"
+	case Before:
+		return "before onboarding"
+	case Expired:
+		return "expired by policy"
+	case Altered:
+		return "altered"
+	case NotConnected:
+		return "not connected"
+	}
+	return string(s)
+}
+
+// explain says what a state means.
+func (s DayState) explain() string {
+	switch s {
+	case Read:
+		return "polled to the end; no events means that there were none"
+	case Heard:
+		return "pushed to us while the path was alive"
+	case Stated:
+		return "imported from a file that a person stated to be complete"
+	case Silent:
+		return "collected without an event, though this source usually has some: look"
+	case Pending:
+		return "too recent to be settled"
+	case Backfilling:
+		return "first history is still being read"
+	case Recoverable:
+		return "not collected; the source can still give it"
+	case Lost:
+		return "not collected and beyond what the source keeps; an import can still fill it"
+	case Before:
+		return "older than the start of this source"
+	case Expired:
+		return "deleted by a retention rule that the ledger recorded"
+	case Altered:
+		return "rows no longer match the ledger"
+	case NotConnected:
+		return "no such source is connected"
+	}
+	return ""
+}
+
+// mark is the sign of a state for those who do not see its colour.
+func (s DayState) mark() string {
+	switch s {
+	case Silent:
+		return "○"
+	case Pending:
+		return "…"
+	case Backfilling:
+		return "›"
+	case Recoverable:
+		return "!"
+	case Lost:
+		return "×"
+	case Altered:
+		return "≠"
+	case Expired:
+		return "−"
+	}
+	return ""
+}
+
+// states lists the states in the order of the legend.
+func states() []DayState {
+	return []DayState{Read, Heard, Stated, Silent, Pending, Backfilling, Recoverable, Lost, Altered, Expired, Before, NotConnected}
+}
+
+// used returns the states that occur in sources, in the order of the legend.
+func used(sources []SourceDays) []DayState {
+	seen := map[DayState]bool{}
+	for _, s := range sources {
+		for _, d := range s.Days {
+			seen[d.State] = true
+		}
+	}
+	var out []DayState
+	for _, s := range states() {
+		if seen[s] {
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+// says is a day in words: "Sat, November 21, 2026: covered, read; 412 events".
+func (d Day) says() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s: %s", dayName(d.Day), d.State.title())
+	if d.State == Recoverable && !d.Until.IsZero() {
+		fmt.Fprintf(&b, " until %s UTC", utc(d.Until))
+	}
+	if d.Share > 0 && d.Share < 1 {
+		fmt.Fprintf(&b, ", %s collected", percent(d.Share))
+	}
+	if d.Events > 0 || d.Share > 0 {
+		fmt.Fprintf(&b, "; %s", plural(d.Events, "event", "events"))
+	}
+	return b.String()
+}
+
+// title is the name of a health as people read it.
+func (h Health) title() string {
+	switch h {
+	case OK:
+		return "ok"
+	case Reading:
+		return "reading"
+	case BackingOff:
+		return "backing off"
+	case TokenRejected:
+		return "token rejected"
+	case Stopped:
+		return "stopped"
+	case ImportOnly:
+		return "files only"
+	}
+	return string(h)
+}
+
+// title is the word in front of a task.
+func (s Severity) title() string {
+	switch s {
+	case Act:
+		return "Act"
+	case Look:
+		return "Look"
+	}
+	return "Know"
+}
+
+func (s AbilityState) title() string {
+	switch s {
+	case Seen:
+		return "seen"
+	case ProvenEmpty:
+		return "proven empty"
+	case NeverSeen:
+		return "never seen"
+	case CannotEmit:
+		return "cannot emit"
+	}
+	return string(s)
+}
+
+func (s AbilityState) mark() string {
+	switch s {
+	case Seen:
+		return "●"
+	case ProvenEmpty:
+		return "○"
+	case NeverSeen:
+		return "?"
+	case CannotEmit:
+		return "—"
+	}
+	return ""
+}
+
+// sentence says what a count, or its absence, means.
+func (s SectionCount) sentence() string {
+	switch s.Meaning {
+	case Counted:
+		return "found"
+	case NoneProven:
+		return "none found, collection proven"
+	case NoneHeard:
+		return "none received, stream up"
+	case NoneStated:
+		return "none in the file that " + s.By + " states to be complete"
+	case NotCollected:
+		return "unknown: not collected"
+	case NotEvidenced:
+		return "not evidenced: no source logs this; connect an identity provider"
+	case Computed:
+		return s.Words
+	}
+	return string(s.Meaning)
+}
+
+// methods says how a source's time was collected.
+func methods(list []MethodShare) string {
+	var parts []string
+	for _, m := range list {
+		text := percent(m.Share) + " " + string(m.Method)
+		if m.By != "" {
+			text += " (stated by " + m.By + ")"
+		}
+		parts = append(parts, text)
+	}
+	if len(parts) == 0 {
+		return "nothing collected"
+	}
+	return strings.Join(parts, ", ")
+}
+
+// left says how much time is left until a deadline.
+func left(now, deadline time.Time) string {
+	if !deadline.After(now) {
+		return "passed"
+	}
+	return span(deadline.Sub(now)) + " left"
+}
+
+func iso(t time.Time) string { return t.UTC().Format(time.DateOnly) }
+
+func seconds(t time.Time) string { return t.UTC().Format(secondLayout) }
+
+func localSeconds(t time.Time, zone *time.Location) string { return t.In(zone).Format(secondLayout) }
+
+func utcZone() *time.Location { return time.UTC }
+
+func plain(n int64) string { return strconv.FormatInt(n, 10) }
+
+// moment is the type of a field that takes a day or an instant: a calendar unless
+// it already holds more than a day.
+func moment(value string) string {
+	if value == "" || len(value) == len(time.DateOnly) {
+		return "date"
+	}
+	return "text"
+}
+
+// pollEvery is how often a page asks how far a job is, in milliseconds.
+func pollEvery(s JobState) string {
+	if s == Queued || s == Running {
+		return "1000"
+	}
+	return ""
+}
+
+// anchor makes an id for the address of a place on the page.
+func anchor(id string) string {
+	return "c-" + strings.Map(func(r rune) rune {
+		switch {
+		case r >= 'a' && r <= 'z', r >= 'A' && r <= 'Z', r >= '0' && r <= '9', r == '.', r == '-':
+			return r
+		}
+		return '_'
+	}, id)
+}
+
+func contains(list []string, word string) bool { return slices.Contains(list, word) }
+
+// eventsOf is the address of the events behind a count.
+func eventsOf(section string, q ReportChoice) string {
+	form := url.Values{"section": {section}, "from": {q.From}, "to": {q.To}}
+	if len(q.Sources) == 1 {
+		form.Set("source", q.Sources[0])
+	}
+	return "/events?" + form.Encode()
+}

@@ -1,0 +1,54 @@
+package web
+
+import (
+	"fmt"
+	"net/http"
+
+	"github.com/labstack/echo/v4"
+
+	"exhibit/views"
+)
+
+func (s *server) overview(c echo.Context) error {
+	if who, _ := identityOf(c); who.Role == Auditor {
+		return c.Redirect(http.StatusSeeOther, "/reports")
+	}
+	o, err := s.Overview.Overview(c.Request().Context())
+	if err != nil {
+		return fmt.Errorf("overview: %w", err)
+	}
+	return s.render(c, "Overview", views.OverviewPage(o))
+}
+
+func (s *server) coverage(c echo.Context) error {
+	q, err := s.parseCoverage(c.QueryParams())
+	if err != nil {
+		return err
+	}
+	ctx := c.Request().Context()
+	v, err := s.Coverage.Coverage(ctx, q)
+	if err != nil {
+		return fmt.Errorf("coverage: %w", err)
+	}
+	if v.Names, err = s.Deps.Sources.Names(ctx); err != nil {
+		return fmt.Errorf("coverage: %w", err)
+	}
+	v.Source = q.Source
+	return s.render(c, "Coverage", views.CoveragePage(v))
+}
+
+func (s *server) sourceList(c echo.Context) error {
+	list, err := s.Deps.Sources.List(c.Request().Context())
+	if err != nil {
+		return fmt.Errorf("sources: %w", err)
+	}
+	return s.render(c, "Sources", views.SourcesPage(views.Sources{Zone: s.Zone, Sources: list}))
+}
+
+func (s *server) source(c echo.Context) error {
+	v, err := s.Deps.Sources.Source(c.Request().Context(), c.Param("source"))
+	if err != nil {
+		return fmt.Errorf("source %q: %w", c.Param("source"), err)
+	}
+	return s.render(c, v.Name, views.SourcePage(v))
+}

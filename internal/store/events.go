@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"exhibit/internal/event"
+	"exhibit/internal/ledger"
 
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 )
@@ -206,6 +207,21 @@ func (db *DB) DeleteBatch(ctx context.Context, batch uint64) error {
 		if err := db.conn.Exec(ctx, "ALTER TABLE "+db.table(table)+" DELETE WHERE batch = $1", batch); err != nil {
 			return fmt.Errorf("store: delete rows of void batch %d from %s: %w", batch, table, err)
 		}
+	}
+	return nil
+}
+
+// DeleteSegment removes what is left of a segment that lost rows, so that no reader
+// meets rows that no segment names.
+func (db *DB) DeleteSegment(ctx context.Context, seg ledger.SegmentRef) error {
+	table, column, section := "events", "time", " AND section = $4"
+	if seg.Section == event.Rejects {
+		table, column, section = "rejects", "received", " AND $4 = $4"
+	}
+	err := db.conn.Exec(ctx, "ALTER TABLE "+db.table(table)+" DELETE WHERE batch = $1 AND source = $2 AND toString(toDate("+column+")) = $3"+section,
+		seg.Seq, seg.Source, seg.Day, string(seg.Section))
+	if err != nil {
+		return fmt.Errorf("store: delete the rest of segment %s %s %s of batch %d: %w", seg.Source, seg.Day, seg.Section, seg.Seq, err)
 	}
 	return nil
 }

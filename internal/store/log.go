@@ -14,6 +14,11 @@ import (
 // ErrFork is returned when the ledger holds two different records for one seq.
 var ErrFork = errors.New("store: the ledger is forked")
 
+// RowOf returns the ledger row of an entry of ledger.jsonl.
+func RowOf(seq uint64, e ledger.Entry) LedgerRow {
+	return LedgerRow{Seq: seq, Record: e.Record, Leaf: leafOf(e.Record), Checkpoint: e.Checkpoint}
+}
+
 // A Head is the ledger up to some record: what it says, its tree and the last
 // checkpoint. A copy by value is a snapshot that later reads do not touch.
 type Head struct {

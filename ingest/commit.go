@@ -1,0 +1,163 @@
+package ingest
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"exhibit/internal/event"
+	"exhibit/internal/ledger"
+)
+
+// Commit writes parcels under one ledger record. The order of writes, and what a
+// crash leaves at each point:
+//
+//  1. Drop what is stored already. Nothing was written yet.
+//  2. Insert the rows with batch = seq, once, and count them. A crash leaves rows
+//     of a batch that has no record; the next start writes a void record at that
+//     seq, and rows of a void batch are never read.
+//  3. Swap the ledger row in. This is the commit: before it nothing of the batch
+//     exists, after it everything does.
+//  4. Append the record to ledger.jsonl. A crash before that leaves a record that
+//     only the store has; the next start appends it.
+//
+// An attempt that fails in 2 is not repeated under its seq, because its insert may
+// still land: a void record takes the seq, the rows go again under the next.
+func (l *Log) Commit(ctx context.Context, parcels []Parcel) ([]ledger.Batch, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.failed != nil {
+		return nil, l.failed
+	}
+	var b *batch
+	for attempt := 0; ; attempt++ {
+		l.Trace("dedupe")
+		var err error
+		if b, err = l.dedupe(ctx, parcels); err == nil {
+			break
+		} else if !transient(err) || attempt >= maxAttempts {
+			return nil, err
+		}
+		l.Log.Warn("dedupe failed, asking again", "error", err)
+		if err := l.Wait(ctx, attempt); err != nil {
+			return nil, err
+		}
+	}
+	record := b.record()
+	for attempt := 0; ; attempt++ {
+		err := l.insert(ctx, l.head.State.Size, b)
+		if err == nil {
+			break
+		}
+		if attempt >= maxAttempts || ctx.Err() != nil {
+			return nil, err
+		}
+		l.Log.Warn("rows did not arrive as they were sent; their batch is void", "seq", l.head.State.Size, "error", err)
+		void := ledger.Record{Kind: ledger.KindVoid, Void: &ledger.Void{Reason: "rows did not arrive"}}
+		if _, err := l.append(ctx, void, time.Time{}); err != nil {
+			return nil, err
+		}
+		if err := l.Wait(ctx, attempt); err != nil {
+			return nil, err
+		}
+	}
+	if _, err := l.append(ctx, record, b.latest); err != nil {
+		return nil, err
+	}
+	l.Trace("done")
+	return record.Batch, nil
+}
+
+// maxAttempts bounds how often rows are sent before the error goes up. The caller
+// keeps its parcels and may try again.
+const maxAttempts = 20
+
+// insert sends the rows of a batch and counts them.
+func (l *Log) insert(ctx context.Context, seq uint64, b *batch) error {
+	if len(b.events)+len(b.rejects) == 0 {
+		return nil
+	}
+	l.Trace("insert")
+	if err := l.DB.InsertEvents(ctx, seq, b.events); err != nil {
+		return err
+	}
+	if err := l.DB.InsertRejects(ctx, seq, b.rejects); err != nil {
+		return err
+	}
+	l.Trace("count")
+	events, rejects, err := l.DB.CountBatch(ctx, seq)
+	if err != nil {
+		return err
+	}
+	if events != uint64(len(b.events)) || rejects != uint64(len(b.rejects)) {
+		return fmt.Errorf("ingest: batch %d: %d events and %d rejects arrived of %d and %d", seq, events, rejects, len(b.events), len(b.rejects))
+	}
+	return nil
+}
+
+// A batch is what is left of parcels after dedupe: the rows to write and, per
+// source, what the record says.
+type batch struct {
+	events  []*event.Event
+	rejects []*event.Reject
+	sources []*sourceBatch
+	latest  time.Time // latest receipt: the record is not older than what it holds
+}
+
+type sourceBatch struct {
+	ledger.Batch
+	items   []*Item
+	rejects []*event.Reject
+}
+
+func (b *batch) record() ledger.Record {
+	r := ledger.Record{Kind: ledger.KindBatch}
+	for _, s := range b.sources {
+		s.Segments = s.segments()
+		r.Batch = append(r.Batch, s.Batch)
+	}
+	return r
+}
+
+// segments sorts the items of a source into segments and computes their roots, in
+// the order of time and id.
+func (s *sourceBatch) segments() []ledger.Segment {
+	type key struct {
+		day     time.Time
+		section event.Section
+	}
+	slices.SortFunc(s.items, func(a, b *Item) int {
+		return cmp.Or(a.Event.Time.Compare(b.Event.Time), cmp.Compare(a.Event.ID, b.Event.ID))
+	})
+	roots := make(map[key]*ledger.Root)
+	add := func(k key) *ledger.Root {
+		if roots[k] == nil {
+			roots[k] = new(ledger.Root)
+		}
+		return roots[k]
+	}
+	for _, item := range s.items {
+		add(key{event.Day(item.Event.Time), item.Event.Section}).Add(item.Leaf)
+	}
+	slices.SortFunc(s.rejects, func(a, b *event.Reject) int {
+		return cmp.Or(a.Received.Compare(b.Received), slices.Compare(a.SHA256[:], b.SHA256[:]), cmp.Compare(a.Reason, b.Reason))
+	})
+	var line []byte
+	for _, r := range s.rejects {
+		line = r.AppendLine(line[:0])
+		add(key{event.Day(r.Received), event.Rejects}).Add(event.Leaf(line))
+	}
+	var segments []ledger.Segment
+	for k, root := range roots {
+		segments = append(segments, ledger.Segment{Day: k.day.Format(ledger.DayFormat), Section: k.section, Count: root.Count(), Root: root.Hash()})
+	}
+	slices.SortFunc(segments, func(a, b ledger.Segment) int {
+		return cmp.Or(cmp.Compare(a.Day, b.Day), cmp.Compare(a.Section, b.Section))
+	})
+	return segments
+}
+
+var errNoParcels = errors.New("ingest: nothing to commit")

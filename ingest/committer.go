@@ -1,0 +1,150 @@
+package ingest
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"exhibit/internal/ledger"
+)
+
+// A Committer takes parcels from all sources, imports and people, and commits what
+// is there together, so that no source waits for another.
+type Committer struct {
+	log     *Log
+	parcels chan submission
+	stopped chan struct{} // closed when Run ended
+	once    sync.Once
+	err     error // why Run ended; read after stopped is closed
+}
+
+type submission struct {
+	parcel Parcel
+	done   chan Receipt
+}
+
+// A Receipt says what became of a parcel: the counts of its source in the record
+// that holds it, or why there is none. After an error it is not known whether the
+// parcel was committed; handing it in again is harmless.
+type Receipt struct {
+	Batch ledger.Batch
+	Err   error
+}
+
+// ErrStopped is returned for parcels that come when no committer runs any more.
+var ErrStopped = errors.New("ingest: the committer has stopped")
+
+// NewCommitter returns a committer for the log. Run does its work.
+func NewCommitter(log *Log) *Committer {
+	return &Committer{log: log, parcels: make(chan submission), stopped: make(chan struct{})}
+}
+
+// Submit hands in a parcel and returns where its receipt will come.
+func (c *Committer) Submit(ctx context.Context, p Parcel) (<-chan Receipt, error) {
+	s := submission{p, make(chan Receipt, 1)}
+	select {
+	case c.parcels <- s:
+		return s.done, nil
+	case <-c.stopped:
+		return nil, errors.Join(ErrStopped, c.err)
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+}
+
+// Commit hands in a parcel and waits until it is committed.
+func (c *Committer) Commit(ctx context.Context, p Parcel) (ledger.Batch, error) {
+	done, err := c.Submit(ctx, p)
+	if err != nil {
+		return ledger.Batch{}, err
+	}
+	select {
+	case r := <-done:
+		return r.Batch, r.Err
+	case <-ctx.Done():
+		return ledger.Batch{}, context.Cause(ctx)
+	}
+}
+
+// Run commits until the context ends, which lets the record that is being made be
+// finished, or until the log cannot be written any more. Whoever waits for a
+// receipt gets one.
+func (c *Committer) Run(ctx context.Context) error {
+	defer c.once.Do(func() { close(c.stopped) })
+	var held *submission
+	for {
+		group := c.gather(ctx, &held)
+		if len(group) == 0 {
+			return nil
+		}
+		parcels := make([]Parcel, len(group))
+		for i, s := range group {
+			parcels[i] = s.parcel
+		}
+		// A commit that has begun is not given up because the program ends.
+		batches, err := c.log.Commit(context.WithoutCancel(ctx), parcels)
+		for _, s := range group {
+			s.done <- receiptFor(s.parcel.Source, batches, err)
+		}
+		if failed := c.log.Failed(); failed != nil {
+			c.err = failed
+			return failed
+		}
+	}
+}
+
+func receiptFor(source string, batches []ledger.Batch, err error) Receipt {
+	for _, b := range batches {
+		if b.Source == source {
+			return Receipt{Batch: b}
+		}
+	}
+	return Receipt{Err: err}
+}
+
+// gather collects parcels until a record is full, somebody waits, or the first has
+// waited for long enough. What would not fit stays in held for the next record.
+func (c *Committer) gather(ctx context.Context, held **submission) []submission {
+	var group []submission
+	events, bytes, urgent := 0, 0, false
+	take := func(s submission) bool {
+		if n := len(s.parcel.Items); len(group) > 0 && (events+n > maxEvents || bytes+s.parcel.bytes > maxBytes) {
+			*held = &s
+			return false
+		}
+		group = append(group, s)
+		events, bytes, urgent = events+len(s.parcel.Items), bytes+s.parcel.bytes, urgent || s.parcel.Urgent
+		return !urgent && events < maxEvents && bytes < maxBytes
+	}
+	if *held != nil {
+		first := **held
+		*held = nil
+		if !take(first) {
+			return group
+		}
+	} else {
+		select {
+		case s := <-c.parcels:
+			if !take(s) {
+				return group
+			}
+		case <-ctx.Done():
+			return nil
+		}
+	}
+	timer := time.NewTimer(maxWait)
+	defer timer.Stop()
+	for {
+		select {
+		case s := <-c.parcels:
+			if !take(s) {
+				return group
+			}
+		case <-timer.C:
+			return group
+		case <-ctx.Done():
+			return group
+		}
+	}
+}

@@ -1,0 +1,97 @@
+package ingest
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+
+	"exhibit/internal/ledger"
+)
+
+// A Dir is the data directory of a writer: what makes it the only one.
+//
+//	writer.lock    held by the process that writes
+//	signing.key    signs checkpoints and manifests; its name is the ledger's origin
+//	secret         makes ids of records without one; keep it with the backups
+//	ledger.jsonl   copy of the ledger, to notice a store that lost records
+type Dir string
+
+func (d Dir) path(name string) string { return filepath.Join(string(d), name) }
+
+// Ledger returns the path of the ledger's copy.
+func (d Dir) Ledger() string { return d.path("ledger.jsonl") }
+
+// ErrLocked means that another process writes with this data directory.
+var ErrLocked = errors.New("ingest: another process writes with this data directory")
+
+// Lock makes this process the writer, until unlock is called or it ends.
+func (d Dir) Lock() (unlock func() error, err error) {
+	if err := os.MkdirAll(string(d), 0o700); err != nil {
+		return nil, fmt.Errorf("ingest: data directory: %w", err)
+	}
+	f, err := os.OpenFile(d.path("writer.lock"), os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("ingest: lock: %w", err)
+	}
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		return nil, errors.Join(fmt.Errorf("%w (%s)", ErrLocked, d), f.Close())
+	}
+	return f.Close, nil
+}
+
+// Key reads the signing key, and makes one for the origin when there is none. An
+// empty origin gets a name that no other ledger has.
+func (d Dir) Key(origin string) (ledger.SigningKey, error) {
+	key, err := ledger.LoadKey(d.path("signing.key"))
+	if errors.Is(err, fs.ErrNotExist) {
+		if origin == "" {
+			origin = "exhibit/" + strings.ToLower(rand.Text()[:12])
+		}
+		return ledger.MakeKey(d.path("signing.key"), rand.Reader, origin)
+	}
+	if err == nil && origin != "" && origin != key.Name() {
+		return key, fmt.Errorf("ingest: the configured origin is %q, the ledger in %s is called %q. An origin never changes", origin, d, key.Name())
+	}
+	return key, err
+}
+
+// ExistingKey reads the signing key.
+func (d Dir) ExistingKey() (ledger.SigningKey, error) { return ledger.LoadKey(d.path("signing.key")) }
+
+// Secret reads the store's secret, and makes it when there is none.
+func (d Dir) Secret() ([]byte, error) {
+	b, err := os.ReadFile(d.path("secret"))
+	if errors.Is(err, fs.ErrNotExist) {
+		secret := make([]byte, 32)
+		if _, err := rand.Read(secret); err != nil {
+			return nil, fmt.Errorf("ingest: make secret: %w", err)
+		}
+		if err := writeNew(d.path("secret"), hex.EncodeToString(secret)+"\n"); err != nil {
+			return nil, fmt.Errorf("ingest: make secret: %w", err)
+		}
+		return secret, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("ingest: read secret: %w", err)
+	}
+	secret, err := hex.DecodeString(strings.TrimSpace(string(b)))
+	if err != nil || len(secret) != 32 {
+		return nil, fmt.Errorf("ingest: %s is not 32 bytes in hex", d.path("secret"))
+	}
+	return secret, nil
+}
+
+func writeNew(path, text string) error {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteString(text)
+	return errors.Join(err, f.Sync(), f.Close())
+}

@@ -1,0 +1,243 @@
+package ingest
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"exhibit/ingest/source"
+	"exhibit/internal/coverage"
+	"exhibit/internal/event"
+	"exhibit/internal/ledger"
+	"exhibit/internal/store"
+)
+
+// ReasonConflict is the reason of a reject that has the id of a stored event and
+// says something else. The first stays.
+const ReasonConflict = "conflict with a stored event of the same id"
+
+// dedupe is the only place where something that a source delivered is not stored,
+// and it counts it: the same content again is a duplicate, other content under a
+// known id is a reject.
+func (l *Log) dedupe(ctx context.Context, parcels []Parcel) (*batch, error) {
+	b := new(batch)
+	bySource := make(map[string]*sourceBatch)
+	offered := make(map[string][]*Item)
+	for i := range parcels {
+		p := &parcels[i]
+		s := bySource[p.Source]
+		if s == nil {
+			s = &sourceBatch{Batch: ledger.Batch{Source: p.Source}}
+			bySource[p.Source] = s
+			b.sources = append(b.sources, s)
+		}
+		s.Fetched += p.Fetched
+		s.Extra += p.Extra
+		s.Skipped += p.Skipped
+		s.Duplicates += p.Known
+		s.Covers = append(s.Covers, p.Covers...)
+		if p.Cursor != "" {
+			s.Cursor = p.Cursor
+		}
+		if p.Told != nil {
+			s.Told = p.Told
+		}
+		for j := range p.Items {
+			offered[p.Source] = append(offered[p.Source], &p.Items[j])
+		}
+		for j := range p.Rejects {
+			s.rejects = append(s.rejects, &p.Rejects[j])
+		}
+	}
+	if len(b.sources) == 0 {
+		return nil, errNoParcels
+	}
+	snap := l.head.Snapshot()
+	for _, s := range b.sources {
+		if err := l.dedupeEvents(ctx, snap, s, offered[s.Source]); err != nil {
+			return nil, err
+		}
+		if err := l.dedupeRejects(ctx, snap, s); err != nil {
+			return nil, err
+		}
+		l.countItems(s)
+		for _, item := range s.items {
+			b.events = append(b.events, &item.Event)
+			b.latest = later(b.latest, item.Event.Received)
+		}
+		for _, r := range s.rejects {
+			b.latest = later(b.latest, r.Received)
+		}
+		b.rejects = append(b.rejects, s.rejects...)
+		s.Events, s.Rejects = uint64(len(s.items)), uint64(len(s.rejects))
+		for _, c := range s.Covers {
+			b.latest = later(b.latest, c.To)
+		}
+	}
+	return b, nil
+}
+
+func later(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
+}
+
+// dedupeEvents keeps of the offered items those that are new.
+func (l *Log) dedupeEvents(ctx context.Context, snap store.Snapshot, s *sourceBatch, offered []*Item) error {
+	if len(offered) == 0 {
+		return nil
+	}
+	first := make(map[string]*Item, len(offered))
+	ids := make([]string, 0, len(offered))
+	from, to := offered[0].Event.Time, offered[0].Event.Time
+	kept := make([]*Item, 0, len(offered))
+	for _, item := range offered {
+		e := &item.Event
+		if e.Time.Before(from) {
+			from = e.Time
+		}
+		to = later(to, e.Time)
+		if before, again := first[e.ID]; again {
+			if err := l.settle(s, item, &before.Event); err != nil {
+				return err
+			}
+			continue
+		}
+		first[e.ID] = item
+		ids = append(ids, e.ID)
+		kept = append(kept, item)
+	}
+	stored, err := l.DB.Stored(ctx, snap, s.Source, ids, from, to)
+	if err != nil {
+		return err
+	}
+	for _, item := range kept {
+		before, again := stored[item.Event.ID]
+		if !again {
+			s.items = append(s.items, item)
+			continue
+		}
+		if before.Mapping != item.Event.Mapping {
+			// Other rules made the stored event. Whether the record changed is
+			// told by the record.
+			if before, err = l.asNow(ctx, snap, before, item); err != nil {
+				return err
+			}
+		}
+		if err := l.settle(s, item, &before); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// asNow returns the stored event as the present rules would have made it.
+func (l *Log) asNow(ctx context.Context, snap store.Snapshot, stored event.Event, item *Item) (event.Event, error) {
+	raw, err := l.DB.RawOf(ctx, snap, &stored)
+	if err != nil {
+		return event.Event{}, err
+	}
+	if raw == item.Event.Raw {
+		return item.Event, nil
+	}
+	if l.Renormalize == nil {
+		return stored, nil
+	}
+	return l.Renormalize(stored, raw)
+}
+
+// settle counts an item whose id is known: a duplicate when it says the same, else
+// a reject that keeps its record.
+func (l *Log) settle(s *sourceBatch, item *Item, before *event.Event) error {
+	e := &item.Event
+	if event.SameContent(e, before) {
+		s.Duplicates++
+		return nil
+	}
+	reject := &event.Reject{Source: e.Source, Received: e.Received, Reason: ReasonConflict, Size: uint64(len(e.Raw)), SHA256: sha256.Sum256([]byte(e.Raw)), Raw: e.Raw}
+	if _, err := io.ReadFull(l.Random, reject.Salt[:]); err != nil {
+		return fmt.Errorf("ingest: draw salt: %w", err)
+	}
+	s.rejects = append(s.rejects, reject)
+	return nil
+}
+
+// dedupeRejects keeps each distinct reject once.
+func (l *Log) dedupeRejects(ctx context.Context, snap store.Snapshot, s *sourceBatch) error {
+	if len(s.rejects) == 0 {
+		return nil
+	}
+	keyOf := func(r *event.Reject) store.RejectKey {
+		return store.RejectKey{Source: r.Source, Reason: r.Reason, SHA256: r.SHA256}
+	}
+	keys := make([]store.RejectKey, len(s.rejects))
+	for i, r := range s.rejects {
+		keys[i] = keyOf(r)
+	}
+	known, err := l.DB.StoredRejects(ctx, snap, keys)
+	if err != nil {
+		return err
+	}
+	kept := s.rejects[:0]
+	for _, r := range s.rejects {
+		if known[keyOf(r)] {
+			s.Duplicates++
+			continue
+		}
+		known[keyOf(r)] = true
+		kept = append(kept, r)
+	}
+	s.rejects = kept
+	return nil
+}
+
+// countItems counts what is worth knowing of the events that will be stored.
+func (l *Log) countItems(s *sourceBatch) {
+	covered := l.head.State.Coverage(s.Source, ledger.Read, ledger.Heard)
+	for _, item := range s.items {
+		if item.ClockAhead {
+			s.ClockAhead++
+		}
+		if item.Unmapped {
+			s.Unmapped++
+		}
+		if inside(covered, item.Event.Time) {
+			s.Late++
+		}
+	}
+}
+
+func inside(set coverage.Set, t time.Time) bool { return len(set) > 0 && set.Contains(t) }
+
+// Renormalizer returns the function that makes a stored record into an event by
+// the present rules of its source's kind.
+func Renormalizer(kindOf func(name string) (source.Kind, bool)) func(stored event.Event, raw string) (event.Event, error) {
+	return func(stored event.Event, raw string) (event.Event, error) {
+		kind, ok := kindOf(stored.Source)
+		if !ok {
+			return stored, nil
+		}
+		results, err := kind.Normalize(source.Record{Raw: []byte(raw), Received: stored.Received})
+		if err != nil && !errors.Is(err, source.ErrSkip) {
+			return stored, nil // the present rules reject it: what is stored stands
+		}
+		for i := range results {
+			e := &results[i].Event
+			e.Source, e.Received = stored.Source, stored.Received
+			if e.ID == "" {
+				e.ID = stored.ID
+			}
+			e.File(results[i].Claimed)
+			e.Clean()
+			if e.ID == stored.ID {
+				return *e, nil
+			}
+		}
+		return stored, nil
+	}
+}

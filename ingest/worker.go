@@ -1,0 +1,345 @@
+package ingest
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"exhibit/ingest/source"
+	"exhibit/internal/coverage"
+	"exhibit/internal/ledger"
+)
+
+// A Feed is a configured source that is polled.
+type Feed struct {
+	Name   string
+	Kind   source.Kind
+	Puller source.Puller
+	Since  time.Time     // start of the required time; zero: what the vendor keeps
+	Settle time.Duration // how late events may appear
+	Every  time.Duration // between turns
+}
+
+// States of a feed.
+const (
+	Idle     = "ok"
+	Reading  = "reading"
+	Backoff  = "backing off"
+	Rejected = "token rejected"
+	Stopped  = "stopped"
+)
+
+// A Status is how a feed is doing.
+type Status struct {
+	Name        string
+	State       string
+	Problem     string // what to do about it, in words for people
+	Turn        time.Time
+	Next        time.Time
+	Read        time.Time    // when it was last read to its end
+	Missing     coverage.Set // what the last turn found missing and readable
+	Uncommitted coverage.Set // covered, not yet committed
+	Told        *ledger.Told // of the last read
+	Requests    int          // of the last read
+}
+
+// A Worker polls one feed: it computes what is missing, reads it and commits it.
+// A normal minute and a healed outage are the same turn.
+type Worker struct {
+	feed      Feed
+	log       *Log
+	committer *Committer
+	secret    []byte
+	now       func() time.Time
+	slog      *slog.Logger
+	after     func(time.Duration) <-chan time.Time
+
+	mu     sync.Mutex
+	status Status
+
+	// Only Run touches these.
+	held    Parcel                       // coverage and duplicates that wait for an hour to gather
+	since   time.Time                    // when held began to gather; zero: it is empty
+	settled map[string][sha256.Size]byte // records of the tail that are stored, by id, with the hash of the record
+}
+
+// WorkerOptions are the parts of a Worker.
+type WorkerOptions struct {
+	Feed      Feed
+	Log       *Log
+	Committer *Committer
+	Secret    []byte
+	Now       func() time.Time
+	Slog      *slog.Logger
+	After     func(time.Duration) <-chan time.Time // nil: time.After
+}
+
+// NewWorker returns a worker for a feed.
+func NewWorker(o WorkerOptions) *Worker {
+	if o.After == nil {
+		o.After = time.After
+	}
+	return &Worker{feed: o.Feed, log: o.Log, committer: o.Committer, secret: o.Secret, now: o.Now, slog: o.Slog.With("source", o.Feed.Name),
+		after: o.After, status: Status{Name: o.Feed.Name, State: Idle}, settled: make(map[string][sha256.Size]byte)}
+}
+
+// Status returns how the feed is doing.
+func (w *Worker) Status() Status {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.status
+}
+
+func (w *Worker) set(change func(*Status)) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	change(&w.status)
+}
+
+// Run takes turns until the context ends. Then it commits what it held back.
+func (w *Worker) Run(ctx context.Context) error {
+	failures := 0
+	for {
+		pause := w.feed.Every
+		err := w.Turn(ctx)
+		switch {
+		case ctx.Err() != nil:
+			w.set(func(s *Status) { s.State = Stopped })
+			return w.flush(context.WithoutCancel(ctx))
+		case errors.Is(err, ErrStopped) || w.log.Failed() != nil:
+			w.set(func(s *Status) { s.State, s.Problem = Stopped, err.Error() })
+			return err
+		case err != nil:
+			failures++
+			pause = min(w.feed.Every<<min(failures, 6), 15*time.Minute)
+			w.slog.Error("turn failed", "error", err, "next_in", pause)
+		default:
+			failures = 0
+		}
+		next := w.now().Add(pause)
+		w.set(func(s *Status) { s.Next = next })
+		select {
+		case <-w.after(pause):
+		case <-ctx.Done():
+		}
+	}
+}
+
+// Turn reads what is missing, once.
+func (w *Worker) Turn(ctx context.Context) error {
+	now := w.now().UTC().Round(0)
+	missing := w.missing(now)
+	w.set(func(s *Status) { s.State, s.Turn, s.Missing = Reading, now, missing })
+	if len(missing) == 0 {
+		w.set(func(s *Status) { s.State, s.Problem = Idle, "" })
+		return nil
+	}
+	err := w.read(ctx, now, missing)
+	w.set(func(s *Status) {
+		switch {
+		case err == nil:
+			s.State, s.Problem = Idle, ""
+		case errors.Is(err, source.ErrToken), errors.Is(err, source.ErrPlan):
+			s.State, s.Problem = Rejected, err.Error()
+		default:
+			s.State, s.Problem = Backoff, err.Error()
+		}
+	})
+	return err
+}
+
+// missing is what can still be read and is not covered by anything that can be
+// called collected: what a person stated is read again while it can be.
+func (w *Worker) missing(now time.Time) coverage.Set {
+	head := w.log.Head()
+	from := now.Add(-w.feed.Kind.Keeps)
+	if w.feed.Since.After(from) {
+		from = w.feed.Since
+	}
+	covered := head.State.Coverage(w.feed.Name, ledger.Read, ledger.Heard)
+	for _, c := range w.held.Covers {
+		covered = covered.Union(c.Interval())
+	}
+	return coverage.Gaps(coverage.Interval{From: from, To: now}, covered)
+}
+
+// read reads once from the oldest missing moment to now, which serves all windows
+// that are missing. Coverage is in the last parcel: it is only granted when
+// everything in front of it was read.
+func (w *Worker) read(ctx context.Context, now time.Time, missing coverage.Set) error {
+	window := coverage.Interval{From: missing[0].From, To: now}
+	turn := &turn{worker: w, preparer: NewPreparer(w.feed.Name, w.feed.Kind, w.secret, rand.Reader)}
+	answer, err := w.feed.Puller.Pull(ctx, window, func(p source.Page) error { return turn.page(ctx, p) })
+	if err != nil {
+		// What came so far is right and is kept; it grants no coverage.
+		return errors.Join(err, turn.commit(ctx))
+	}
+	through := answer.Through
+	if through.IsZero() || through.After(now) {
+		through = now
+	}
+	end := through.Add(-w.feed.Settle)
+	var covers []ledger.Cover
+	for _, i := range missing {
+		if part := i.Intersect(coverage.Interval{From: i.From, To: end}); !part.Empty() {
+			covers = append(covers, ledger.Cover{From: part.From, To: part.To, Method: ledger.Read})
+		}
+	}
+	var told *ledger.Told
+	if answer.Total >= 0 {
+		told = &ledger.Told{Since: window.From, Total: uint64(answer.Total), Read: uint64(answer.Distinct)}
+	}
+	w.set(func(s *Status) { s.Read, s.Told, s.Requests = now, told, answer.Requests })
+	return turn.finish(ctx, now, covers, told)
+}
+
+// A turn is one read under way.
+type turn struct {
+	worker   *Worker
+	preparer *Preparer
+}
+
+func (t *turn) page(ctx context.Context, p source.Page) error {
+	for _, raw := range p.Records {
+		if err := t.preparer.Add(source.Record{Raw: raw, Received: p.Received}); err != nil {
+			return err
+		}
+	}
+	if events, bytes := t.preparer.Pending(); events >= maxEvents || bytes >= maxBytes {
+		return t.commit(ctx)
+	}
+	return nil
+}
+
+// commit commits what was prepared so far, without coverage.
+func (t *turn) commit(ctx context.Context) error {
+	p := t.preparer.Take()
+	if p.Empty() {
+		return nil
+	}
+	_, err := t.worker.committer.Commit(ctx, p)
+	return err
+}
+
+// finish commits the rest of the read with its coverage, or holds both back when
+// nothing new is in it: a source that is idle does not need a record a minute.
+func (t *turn) finish(ctx context.Context, now time.Time, covers []ledger.Cover, told *ledger.Told) error {
+	w := t.worker
+	p := t.preparer.Take()
+	items := p.Items[:0:0]
+	tail := make(map[string][sha256.Size]byte, len(p.Items))
+	for _, item := range p.Items {
+		sum := sha256.Sum256([]byte(item.Event.Raw))
+		if stored, ok := w.settled[item.Event.ID]; ok && stored == sum {
+			p.Known++
+		} else {
+			items = append(items, item)
+		}
+		tail[item.Event.ID] = sum
+	}
+	rejects := p.Rejects[:0:0]
+	for _, r := range p.Rejects {
+		id := "reject\x00" + r.Reason // no source has such an id
+		if stored, ok := w.settled[id+string(r.SHA256[:])]; ok && stored == r.SHA256 {
+			p.Known++
+		} else {
+			rejects = append(rejects, r)
+		}
+		tail[id+string(r.SHA256[:])] = r.SHA256
+	}
+	p.Items, p.Rejects, p.Covers, p.Told = items, rejects, covers, told
+	if len(p.Items) == 0 && len(p.Rejects) == 0 {
+		w.hold(p, now)
+		if now.Sub(w.since) < holdFor && !heals(covers, now, w.feed) {
+			return nil
+		}
+		return w.flush(ctx)
+	}
+	p = w.merge(p)
+	if _, err := w.committer.Commit(ctx, p); err != nil {
+		return err
+	}
+	w.released()
+	w.settled = tail
+	return nil
+}
+
+// holdFor is how long coverage without events gathers before it is committed.
+const holdFor = time.Hour
+
+// heals reports whether the coverage closes more than the last minutes: a gap that
+// ended is worth a record of its own.
+func heals(covers []ledger.Cover, now time.Time, f Feed) bool {
+	for _, c := range covers {
+		if c.From.Before(now.Add(-f.Settle - holdFor)) {
+			return true
+		}
+	}
+	return false
+}
+
+// hold keeps a parcel without events back.
+func (w *Worker) hold(p Parcel, now time.Time) {
+	if w.since.IsZero() {
+		w.since, w.held = now, Parcel{Source: w.feed.Name}
+	}
+	w.held = join(w.held, p)
+	w.set(func(s *Status) { s.Uncommitted = coverage.Of(intervals(w.held.Covers)...) })
+}
+
+// merge puts what was held back in front of a parcel.
+func (w *Worker) merge(p Parcel) Parcel {
+	if w.since.IsZero() {
+		return p
+	}
+	return join(w.held, p)
+}
+
+// join adds parcel b to a, which holds no items. Neighbouring covers become one.
+func join(a, b Parcel) Parcel {
+	b.Fetched += a.Fetched
+	b.Extra += a.Extra
+	b.Skipped += a.Skipped
+	b.Known += a.Known
+	if b.Told == nil {
+		b.Told = a.Told
+	}
+	var covers []ledger.Cover
+	for _, i := range coverage.Of(append(intervals(a.Covers), intervals(b.Covers)...)...) {
+		covers = append(covers, ledger.Cover{From: i.From, To: i.To, Method: ledger.Read})
+	}
+	b.Covers = covers
+	return b
+}
+
+func intervals(covers []ledger.Cover) []coverage.Interval {
+	list := make([]coverage.Interval, len(covers))
+	for i, c := range covers {
+		list[i] = c.Interval()
+	}
+	return list
+}
+
+// flush commits what was held back.
+func (w *Worker) flush(ctx context.Context) error {
+	if w.since.IsZero() {
+		return nil
+	}
+	p := w.held
+	p.Urgent = true
+	if _, err := w.committer.Commit(ctx, p); err != nil {
+		return fmt.Errorf("ingest: commit the coverage of %s: %w", w.feed.Name, err)
+	}
+	w.released()
+	return nil
+}
+
+func (w *Worker) released() {
+	w.since, w.held = time.Time{}, Parcel{}
+	w.set(func(s *Status) { s.Uncommitted = nil })
+}

@@ -94,7 +94,7 @@ func (h *hcp) normalize(r Record) ([]Result, error) {
 		OCSF: event.OCSFVersion, Class: c.class, Activity: c.activityID,
 		Action: c.action, Outcome: c.outcomeOf(v.meta.status),
 		Actor:        v.actor(),
-		Target:       event.Target{Type: act.noun, ID: v.resource, Name: v.meta.targetName()},
+		Target:       event.Target{Type: act.noun, ID: v.resource, Name: v.meta.targetName(act.noun)},
 		RequestID:    v.request,
 		Organisation: v.orgName,
 		Scope:        v.scope(act.noun),
@@ -213,10 +213,23 @@ func (m *hcpMeta) named(f *fields, name, id *string) {
 	})
 }
 
-// targetName is the name that the meta gives: of the target itself, or of the
-// team or user that was added to it or removed.
-func (m *hcpMeta) targetName() string {
-	return cmp.Or(m.workspace, m.task, m.orgTask, m.team, m.user, m.name)
+// targetName is the name that the meta gives for a target of the type. Where it
+// names something else, that belongs to the target or was added to it, the name
+// says what: "team platform" on a workspace is no name of the workspace.
+func (m *hcpMeta) targetName(kind string) string {
+	for _, n := range []struct{ what, name string }{
+		{"workspace", m.workspace}, {"task", m.task}, {"task", m.orgTask},
+		{"team", m.team}, {"user", m.user}, {"project", m.project},
+	} {
+		switch {
+		case n.name == "":
+		case n.what == kind:
+			return n.name
+		default:
+			return n.what + " " + n.name
+		}
+	}
+	return m.name
 }
 
 func (v *hcpRecord) actor() event.Actor {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"runtime"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -299,4 +300,50 @@ func BenchmarkRecords(b *testing.B) {
 			}
 		})
 	}
+}
+
+// Memory does not grow with the file, nor with one line of it.
+func TestRecordsMemory(t *testing.T) {
+	const size = 200 << 20
+	pad := strings.Repeat("x", 1000)
+	item := `{"id":"1","pad":"` + pad + `"}`
+	n := int64(len("," + item))
+	for name, file := range map[string]io.Reader{
+		"lines":    io.LimitReader(&repeat{text: item + "\n"}, size),
+		"array":    io.MultiReader(strings.NewReader("["+item), io.LimitReader(&repeat{text: "," + item}, size/n*n), strings.NewReader("]")),
+		"one line": io.MultiReader(strings.NewReader(`{"a":"`), io.LimitReader(&repeat{text: pad}, size), strings.NewReader("\"}\n"+item)),
+	} {
+		t.Run(name, func(t *testing.T) {
+			var m runtime.MemStats
+			pieces, peak, read := 0, uint64(0), int64(0)
+			for p, err := range source.Records(file, source.RecordsOptions{Wraps: wraps}) {
+				if err != nil {
+					t.Fatal(err)
+				}
+				if pieces++; pieces%20000 == 1 || p.Bad != "" {
+					runtime.ReadMemStats(&m)
+					peak = max(peak, m.HeapAlloc)
+				}
+				read = p.Offset
+			}
+			if read < size/2 || peak > 128<<20 {
+				t.Errorf("got %d pieces, the last at byte %d, with %d MiB on the heap", pieces, read, peak>>20)
+			}
+		})
+	}
+}
+
+// repeat is a text without end.
+type repeat struct {
+	text string
+	at   int
+}
+
+func (r *repeat) Read(p []byte) (n int, err error) {
+	for n < len(p) {
+		c := copy(p[n:], r.text[r.at:])
+		r.at = (r.at + c) % len(r.text)
+		n += c
+	}
+	return n, nil
 }

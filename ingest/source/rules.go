@@ -49,7 +49,7 @@ type rule struct {
 	sections [2]event.Section
 	outcome  string            // Success, Failure or Unknown; empty: outcomes decide
 	outcomes map[string]string // status in the record to outcome; what is not there is Unknown
-	catchAll bool              // the last line: nobody knows the action
+	catchAll bool              // it takes what no other rule knows
 }
 
 const (
@@ -131,7 +131,6 @@ func readRules(name string) (*rules, error) {
 	if n := len(r.list); n == 0 || r.list[n-1].pattern != "*" {
 		return nil, fmt.Errorf("source: rules %s: the last pattern must be *", name)
 	}
-	r.list[len(r.list)-1].catchAll = true
 	r.hash = hex.EncodeToString(hash.Sum(nil))
 	r.known.Store(&map[action]*class{})
 	return r, nil
@@ -163,6 +162,7 @@ func (r *rules) parse(line []string) (rule, error) {
 	}
 	out := rule{pattern: line[0], class: uint32(uid), activity: line[2], outcome: line[5],
 		sections: [2]event.Section{event.Section(line[3]), event.Section(line[4])}}
+	out.catchAll = strings.HasPrefix(out.pattern, "*") && out.sections[ifSuccess] == event.Other
 	for _, s := range out.sections {
 		if !s.Known() {
 			return rule{}, fmt.Errorf("there is no section %q", s)

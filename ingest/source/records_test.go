@@ -347,3 +347,25 @@ func (r *repeat) Read(p []byte) (n int, err error) {
 	}
 	return n, nil
 }
+
+func TestRecordsZstdWindow(t *testing.T) {
+	var b bytes.Buffer
+	w, err := zstd.NewWriter(&b, zstd.WithWindowSize(128<<20), zstd.WithEncoderConcurrency(1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if _, err := io.WriteString(w, event1+"\n"); err != nil {
+			t.Fatal(err)
+		}
+		if err := w.Flush(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if pieces, err := cut(t, &b, 0); len(pieces) != 0 || !errors.Is(err, zstd.ErrWindowSizeExceeded) || !strings.Contains(err.Error(), "without --long") {
+		t.Errorf("got %d pieces, error %v", len(pieces), err)
+	}
+}

@@ -82,7 +82,7 @@ type Params struct {
 	Key        string            // verifier key of Signer, in the text form of package note
 	Signer     note.Signer       // signs the manifest; the key that signed Checkpoint
 
-	Temp     string                     // directory for temporary files; "" is the system's
+	Temp     string                      // directory for temporary files; "" is the system's
 	Progress func(written, total uint64) // called now and then with numbers of lines; may be nil
 	// Answer returns the controls with their answers, once everything is counted.
 	// Nil leaves Sheet.Controls as they are.

@@ -1,11 +1,396 @@
 package pack
 
 import (
+	"archive/zip"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
+	"fmt"
 	"io"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"exhibit/internal/event"
+	"exhibit/internal/ledger"
+
+	"golang.org/x/mod/sumdb/note"
+	"golang.org/x/sync/errgroup"
 )
 
+// A writer holds what the steps of Write share.
+type writer struct {
+	p     *Params
+	data  Data
+	dir   string
+	files []*file // finished ones
+	r     *reading
+	z     zone
+	voids []uint64
+	sum   Summary
+}
+
 func write(ctx context.Context, out io.Writer, data Data, p *Params) (*Summary, error) {
-	return nil, errors.New("pack: not written yet")
+	head, err := p.check()
+	if err != nil {
+		return nil, err
+	}
+	dir, err := os.MkdirTemp(p.Temp, "exhibit-pack-")
+	if err != nil {
+		return nil, fmt.Errorf("pack: create temporary directory: %w", err)
+	}
+	w := &writer{p: p, data: data, dir: dir}
+	defer w.remove()
+	p.Sheet.Sources = slices.Sorted(slices.Values(p.Sheet.Sources))
+	w.r = newReading(p.Sheet.Sources, p.Period)
+	w.z = newZone(p.zone(), w.r.days) // whole days: rejects are shown in full
+	w.sum = Summary{Checkpoint: head, Period: p.Period, Days: w.r.days}
+	for _, step := range []func(context.Context) error{w.ledger, w.keyCheckpoints, w.lines, w.tables, w.texts} {
+		if err := step(ctx); err != nil {
+			return nil, err
+		}
+	}
+	if err := w.seal(); err != nil {
+		return nil, err
+	}
+	return &w.sum, w.zip(ctx, out)
+}
+
+func (w *writer) remove() {
+	for _, f := range w.files {
+		f.temp.Close()
+	}
+	os.RemoveAll(w.dir) // what is left is in a temporary directory
+}
+
+// check returns the checkpoint that the pack is pinned to.
+func (p *Params) check() (ledger.Checkpoint, error) {
+	fail := func(format string, args ...any) (ledger.Checkpoint, error) {
+		return ledger.Checkpoint{}, fmt.Errorf("pack: "+format, args...)
+	}
+	switch {
+	case p.Period.Empty():
+		return fail("the period is empty: %s to %s", p.Period.From, p.Period.To)
+	case !event.InRange(p.Period.From) || !event.InRange(p.Period.To):
+		return fail("the period %s to %s is not within 1970 and 2199", p.Period.From, p.Period.To)
+	case len(p.Sheet.Sources) == 0:
+		return fail("no source is in scope")
+	case len(p.Sheet.Sources) > maxSources:
+		return fail("%d sources are in scope; at most %d can be", len(p.Sheet.Sources), maxSources)
+	case p.Signer == nil || p.Cover == nil:
+		return fail("a signer and a cover are needed")
+	}
+	if sorted := slices.Sorted(slices.Values(p.Sheet.Sources)); len(slices.Compact(sorted)) != len(p.Sheet.Sources) {
+		return fail("a source is in scope twice: %s", strings.Join(p.Sheet.Sources, ", "))
+	}
+	verifier, err := note.NewVerifier(p.Key)
+	if err != nil {
+		return fail("key %q: %w", p.Key, err)
+	}
+	if verifier.Name() != p.Signer.Name() || verifier.KeyHash() != p.Signer.KeyHash() {
+		return fail("the signer is not of the key %s", p.Key)
+	}
+	head, _, err := ledger.OpenCheckpoint(p.Checkpoint, note.VerifierList(verifier))
+	if err != nil {
+		return fail("open the checkpoint: %w", err)
+	}
+	if head.Size == 0 {
+		return fail("the log of %s has no records yet", head.Origin)
+	}
+	return head, nil
+}
+
+func (w *writer) create(name string) (*file, error) {
+	f, err := createFile(w.dir, name)
+	if err != nil {
+		return nil, err
+	}
+	w.files = append(w.files, f)
+	return f, nil
+}
+
+// add writes a small file in one go.
+func (w *writer) add(name string, content []byte) error {
+	f, err := w.create(name)
+	if err != nil {
+		return err
+	}
+	if _, err := f.Write(content); err != nil {
+		return err
+	}
+	return w.done(f)
+}
+
+// done finishes files and notes their sizes and hashes.
+func (w *writer) done(files ...*file) error {
+	for _, f := range files {
+		if err := f.finish(); err != nil {
+			return err
+		}
+		w.sum.Files = append(w.sum.Files, f.entry())
+	}
+	return nil
+}
+
+// lines streams events and rejects through their lanes.
+func (w *writer) lines(ctx context.Context) error {
+	lanes := make([]*lane, lineFiles)
+	for _, i := range append(w.r.eventFiles(), rejectsIndex) {
+		l, err := newLane(w.r, i, w.z, w.dir)
+		if err != nil {
+			return err
+		}
+		w.files = append(w.files, l.events)
+		if l.csv != nil {
+			w.files = append(w.files, l.csv)
+		}
+		lanes[i] = l
+	}
+	// Stages end by themselves when the channels of their lanes are closed.
+	g, stages := errgroup.WithContext(ctx)
+	for _, l := range lanes {
+		if l != nil {
+			l.start(stages, g)
+		}
+	}
+	err := w.stream(stages, lanes)
+	for _, l := range lanes {
+		if l == nil {
+			continue
+		}
+		if e := l.finish(stages); err == nil {
+			err = e
+		}
+	}
+	// A stage that failed has cancelled the others: its error is the cause.
+	if e := g.Wait(); e != nil && (err == nil || errors.Is(err, context.Canceled)) {
+		err = e
+	}
+	if err != nil {
+		return err
+	}
+	w.count(lanes)
+	for _, l := range lanes {
+		if l == nil {
+			continue
+		}
+		if err := w.done(l.events); err != nil {
+			return err
+		}
+		if l.csv == nil {
+			continue
+		}
+		if err := w.done(l.csv); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (w *writer) stream(ctx context.Context, lanes []*lane) error {
+	total, written := w.r.lines(), uint64(0)
+	progress := func() {
+		if written++; w.p.Progress != nil && (written%4096 == 0 || written == total) {
+			w.p.Progress(written, total)
+		}
+	}
+	q := Query{Sources: w.r.sources, Days: w.r.days, Before: w.sum.Checkpoint.Size, Voids: w.voids}
+	var later own
+	err := w.data.Events(ctx, q, func(seq uint64, e *event.Event, erased *event.Erased) error {
+		progress()
+		if e == nil && erased.Source == Own || e != nil && e.Source == Own {
+			return later.keep(w.dir, seq, e, erased)
+		}
+		return put(ctx, lanes, seq, e, erased)
+	})
+	if err == nil {
+		err = later.replay(func(seq uint64, e *event.Event, erased *event.Erased) error {
+			return put(ctx, lanes, seq, e, erased)
+		})
+	}
+	later.remove()
+	if err != nil {
+		return fmt.Errorf("pack: events: %w", err)
+	}
+	groups := rejectGroups{}
+	err = w.data.Rejects(ctx, q, func(seq uint64, r *event.Reject) error {
+		progress()
+		groups.add(r)
+		return lanes[rejectsIndex].reject(ctx, seq, r)
+	})
+	if err != nil {
+		return fmt.Errorf("pack: rejects: %w", err)
+	}
+	w.sum.Counts.Groups = groups.list()
+	return nil
+}
+
+func put(ctx context.Context, lanes []*lane, seq uint64, e *event.Event, erased *event.Erased) error {
+	if e != nil {
+		file, _ := place(e.Source, e.Section)
+		if lanes[file] == nil {
+			return fmt.Errorf("%w: an event of source %s, which is not in scope", ErrMismatch, e.Source)
+		}
+		return lanes[file].event(ctx, seq, e)
+	}
+	file, _ := place(erased.Source, erased.Section)
+	if lanes[file] == nil {
+		return fmt.Errorf("%w: an event of source %s, which is not in scope", ErrMismatch, erased.Source)
+	}
+	return lanes[file].erased(ctx, seq, erased)
+}
+
+// count sums up what the lanes counted.
+func (w *writer) count(lanes []*lane) {
+	c := &w.sum.Counts
+	for _, i := range w.r.eventFiles() {
+		c.Cells += lanes[i].table.cells
+		c.Sections = append(c.Sections, lanes[i].count)
+	}
+	c.Rejects = lanes[rejectsIndex].count.Lines
+	w.r.count(c)
+}
+
+// count fills in what follows from the records and the counts per file.
+func (r *reading) count(c *Counts) {
+	for _, s := range c.Sections {
+		c.Events += s.Events
+		c.Lines += s.Lines
+		c.Erased += s.Erased
+		c.Refiled += s.Refiled
+	}
+	for _, file := range r.files {
+		c.Segments += uint64(len(file))
+	}
+	c.Sources = r.sums
+	c.Days = r.dayCounts()
+	c.Size = r.state.Size
+	for _, a := range r.absent {
+		c.Absent = append(c.Absent, *a)
+	}
+	slices.SortFunc(c.Absent, func(a, b Absent) int { return strings.Compare(a.Source, b.Source) })
+}
+
+// tables writes what is made from records and counts.
+func (w *writer) tables(context.Context) error {
+	w.r.summarise(&w.sum)
+	cells, err := smallTables(&w.sum, w.z, func(name string, t table) error { return w.add(name, t.b) })
+	w.sum.Counts.Cells += cells
+	return err
+}
+
+// summarise adds what the state says about the period.
+func (r *reading) summarise(s *Summary) {
+	s.At, s.State, s.Removed = r.state.At, &r.state, r.removed
+	s.Spans = map[string][]ledger.Span{}
+	for _, source := range r.sources {
+		s.Spans[source] = r.state.Spans(source, r.period, s.At)
+	}
+}
+
+// smallTables makes the tables that need no controls, and counts changed cells.
+func smallTables(s *Summary, z zone, each func(name string, t table) error) (cells uint64, err error) {
+	for _, made := range []struct {
+		name string
+		t    table
+	}{
+		{"coverage/intervals.csv", intervals(s, z)},
+		{"coverage/gaps.csv", gaps(s, z)},
+		{"coverage/days.csv", days(s)},
+		{"rejects.csv", rejects(s.Counts.Groups, z)},
+	} {
+		cells += made.t.cells
+		if err := each(made.name, made.t); err != nil {
+			return 0, err
+		}
+	}
+	return cells, nil
+}
+
+// texts writes the controls and the files for people.
+func (w *writer) texts(context.Context) error {
+	if w.p.Answer != nil {
+		list, err := w.p.Answer(&w.sum)
+		if err != nil {
+			return fmt.Errorf("pack: answer the controls: %w", err)
+		}
+		w.p.Sheet.Controls = list
+	}
+	t := controls(w.p.Sheet.Controls, &w.sum.Counts)
+	w.sum.Counts.Cells += t.cells
+	if err := w.add("controls.csv", t.b); err != nil {
+		return err
+	}
+	if err := w.add("ledger/verify.py", verifyPy); err != nil {
+		return err
+	}
+	if err := w.add("VERIFY.md", verifyText(w.sum.Checkpoint.Origin)); err != nil {
+		return err
+	}
+	w.sum.Content = contentDigest(w.sum.Files)
+	return nil
+}
+
+// seal writes the cover, the manifest, its signature and SHA256SUMS.
+func (w *writer) seal() error {
+	cover, err := w.p.Cover(&w.sum)
+	if err != nil {
+		return fmt.Errorf("pack: make the cover: %w", err)
+	}
+	if err := w.add("README.html", cover); err != nil {
+		return err
+	}
+	slices.SortFunc(w.sum.Files, func(a, b File) int { return strings.Compare(a.Name, b.Name) })
+	head := w.sum.Checkpoint
+	query := sha256.Sum256([]byte(w.p.Query))
+	m := Manifest{Format: Format, Origin: head.Origin, Key: w.p.Key, Sheet: w.p.Sheet, Period: span{w.p.Period.From.UTC(), w.p.Period.To.UTC()},
+		Zone: w.z, QuerySHA256: hex.EncodeToString(query[:]), Root: head.Root.String(), At: w.sum.At.UTC(),
+		Counts: w.sum.Counts, Content: w.sum.Content, Files: slices.Clone(w.sum.Files)}
+	m.Made = m.Made.UTC().Truncate(time.Second)
+	if err := m.check(); err != nil {
+		return fmt.Errorf("pack: the manifest cannot be: %w", err)
+	}
+	manifest, err := m.encode()
+	if err != nil {
+		return err
+	}
+	sig, err := note.Sign(&note.Note{Text: signedText(head.Origin, manifest)}, w.p.Signer)
+	if err != nil {
+		return fmt.Errorf("pack: sign the manifest: %w", err)
+	}
+	if err := w.add("manifest.json", manifest); err != nil {
+		return err
+	}
+	if err := w.add("manifest.sig", sig); err != nil {
+		return err
+	}
+	return w.add("SHA256SUMS", sums(w.sum.Files))
+}
+
+// first are the files that a person should see first in a listing.
+var first = []string{"README.html", "VERIFY.md", "manifest.json", "manifest.sig", "SHA256SUMS"}
+
+func (w *writer) zip(ctx context.Context, out io.Writer) error {
+	zw := zip.NewWriter(out)
+	rank := func(f *file) int { return (slices.Index(first, f.name) + len(first) + 1) % (len(first) + 1) }
+	slices.SortFunc(w.files, func(a, b *file) int {
+		if d := rank(a) - rank(b); d != 0 {
+			return d
+		}
+		return strings.Compare(a.name, b.name)
+	})
+	for _, f := range w.files {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if err := f.copyTo(zw); err != nil {
+			return err
+		}
+	}
+	if err := zw.Close(); err != nil {
+		return fmt.Errorf("pack: finish the zip: %w", err)
+	}
+	return nil
 }

@@ -1,0 +1,207 @@
+package pack
+
+import (
+	"archive/zip"
+	"encoding/binary"
+	"fmt"
+	"io"
+	"io/fs"
+	"slices"
+	"strconv"
+	"strings"
+
+	"exhibit/internal/event"
+
+	"github.com/klauspost/compress/flate"
+)
+
+// A container is the zip of a pack, looked at with suspicion: only regular files
+// with names that a pack has, each once, and no byte that belongs to none of them.
+type container struct {
+	in    io.ReaderAt
+	size  int64
+	files map[string]*zip.File
+}
+
+// maxFiles bounds the directory: a pack has fewer than a hundred files, and one
+// more for every change of key.
+const maxFiles = 10_000
+
+func openContainer(in io.ReaderAt, size int64) (*container, []Finding, error) {
+	zr, err := zip.NewReader(in, size)
+	if err != nil {
+		return nil, nil, fmt.Errorf("pack: not a zip file: %w", err)
+	}
+	if len(zr.File) > maxFiles {
+		return nil, nil, fmt.Errorf("pack: %d files in the zip: this is no evidence pack", len(zr.File))
+	}
+	zr.RegisterDecompressor(zip.Deflate, func(r io.Reader) io.ReadCloser { return flate.NewReader(r) })
+	c := &container{in: in, size: size, files: map[string]*zip.File{}}
+	var found []Finding
+	lower := map[string]string{}
+	for _, f := range zr.File {
+		if what := suspicious(f); what != "" {
+			found = append(found, Finding{f.Name, what, doNotUnpack})
+			continue
+		}
+		if other, ok := lower[strings.ToLower(f.Name)]; ok {
+			found = append(found, Finding{f.Name, "there is also " + strconv.Quote(other) + ": programs differ in which of them they show", doNotUnpack})
+			continue
+		}
+		lower[strings.ToLower(f.Name)] = f.Name
+		c.files[f.Name] = f
+	}
+	if zr.Comment != "" {
+		found = append(found, Finding{"", "the zip has a comment, which nothing signs", doAskAgain})
+	}
+	// Only when nothing is wrong so far do the bytes between files say more.
+	if len(found) == 0 {
+		if err := c.dense(zr.File); err != nil {
+			found = append(found, Finding{"", "the zip holds more than its files: " + err.Error(), doNotUnpack})
+		}
+	}
+	return c, found, nil
+}
+
+// suspicious returns what is wrong with an entry.
+func suspicious(f *zip.File) string {
+	switch {
+	case !fs.ValidPath(f.Name) || strings.ContainsAny(f.Name, "\\:") || strings.ContainsFunc(f.Name, func(r rune) bool { return r < 0x20 || r > 0x7e }):
+		return "its name is not one that a pack can have: unpacking it could write outside of its folder"
+	case !f.Mode().IsRegular():
+		return "it is not a regular file: a link or a folder can point anywhere"
+	case f.Method != zip.Deflate && f.Method != zip.Store:
+		return fmt.Sprintf("it is compressed by method %d, which packs do not use", f.Method)
+	case f.Flags&1 != 0:
+		return "it is encrypted"
+	case f.UncompressedSize64 > 1<<16 && f.UncompressedSize64/1040 > f.CompressedSize64:
+		return "it says that it unpacks to more than the compression can hold" // deflate makes at most 1032 of 1
+	case !known(f.Name):
+		return "no pack has such a file"
+	}
+	return ""
+}
+
+// known reports whether a pack of this format can have the file.
+func known(name string) bool {
+	switch name {
+	case "README.html", "report.pdf", "workbook.xlsx", "controls.csv", "rejects.csv", "VERIFY.md", "SHA256SUMS",
+		"manifest.json", "manifest.sig", "coverage/intervals.csv", "coverage/gaps.csv", "coverage/days.csv",
+		"ledger/records.jsonl", "ledger/earlier-leaves", "ledger/earlier.jsonl", "ledger/checkpoint", "ledger/verify.py",
+		"events/rejects.jsonl":
+		return true
+	}
+	if seq, ok := strings.CutPrefix(name, "ledger/key-checkpoints/"); ok {
+		n, err := strconv.ParseUint(seq, 10, 62)
+		return err == nil && strconv.FormatUint(n, 10) == seq
+	}
+	section, ok := strings.CutPrefix(name, "events/")
+	if ok {
+		section, ok = strings.CutSuffix(section, ".jsonl")
+	} else if section, ok = strings.CutPrefix(name, "sections/"); ok {
+		section, ok = strings.CutSuffix(section, ".csv")
+	}
+	return ok && (section == Own || event.Section(section).Known())
+}
+
+// optional reports whether a pack of this format may be without the file.
+func optional(name string) bool { return name == "report.pdf" || name == "workbook.xlsx" }
+
+// Sizes of the fixed parts of zip structures, and their signatures.
+const (
+	localSize, localSignature = 30, 0x04034b50
+	descriptorSignature       = 0x08074b50
+	directorySize             = 46
+	endSize, end64Size        = 22, 56 + 20
+	maxExtra                  = 64 // room for sizes of large files and times, and for nothing else
+)
+
+// dense checks that between the files' data there is only what the format asks
+// for, and that each local header names the same file as the directory.
+func (c *container) dense(files []*zip.File) error {
+	type place struct {
+		f  *zip.File
+		at int64
+	}
+	var places []place
+	directory := int64(0)
+	for _, f := range files {
+		at, err := f.DataOffset()
+		if err != nil {
+			return fmt.Errorf("%s: %w", f.Name, err)
+		}
+		if len(f.Extra) > maxExtra || f.Comment != "" {
+			return fmt.Errorf("the directory's entry of %s has more than an entry needs", f.Name)
+		}
+		places = append(places, place{f, at})
+		directory += int64(directorySize + len(f.Name) + len(f.Extra))
+	}
+	slices.SortFunc(places, func(a, b place) int { return int(min(max(a.at-b.at, -1), 1)) })
+	end, descriptor := int64(0), false
+	for _, p := range places {
+		if err := c.between(end, p.at, descriptor, p.f); err != nil {
+			return err
+		}
+		end, descriptor = p.at+int64(p.f.CompressedSize64), p.f.Flags&8 != 0
+	}
+	rest := c.size - end - directory - endSize
+	if descriptor {
+		rest -= min(rest, 24)
+	}
+	if rest != 0 && rest != end64Size {
+		return fmt.Errorf("%d bytes after the last file are not explained by the directory", rest)
+	}
+	return nil
+}
+
+// between checks the bytes from the end of one file's data to the start of the
+// next one's.
+func (c *container) between(from, to int64, descriptor bool, f *zip.File) error {
+	n := to - from
+	if n < localSize || n > localSize+24+maxExtra+int64(len(f.Name)) {
+		return fmt.Errorf("%d bytes stand before the data of %s", n, f.Name)
+	}
+	b := make([]byte, n)
+	if _, err := c.in.ReadAt(b, from); err != nil {
+		return fmt.Errorf("read before %s: %w", f.Name, err)
+	}
+	if descriptor {
+		switch { // with or without its signature, with sizes of four or of eight bytes
+		case binary.LittleEndian.Uint32(b) == descriptorSignature && n > 16 && binary.LittleEndian.Uint32(b[16:]) == localSignature:
+			b = b[16:]
+		case binary.LittleEndian.Uint32(b) == descriptorSignature && n > 24 && binary.LittleEndian.Uint32(b[24:]) == localSignature:
+			b = b[24:]
+		case n > 12 && binary.LittleEndian.Uint32(b[12:]) == localSignature:
+			b = b[12:]
+		}
+	}
+	if len(b) < localSize || binary.LittleEndian.Uint32(b) != localSignature {
+		return fmt.Errorf("there are bytes before %s that belong to no file", f.Name)
+	}
+	name, extra := int(binary.LittleEndian.Uint16(b[26:])), int(binary.LittleEndian.Uint16(b[28:]))
+	if len(b) != localSize+name+extra || string(b[localSize:localSize+name]) != f.Name {
+		return fmt.Errorf("the local header of %s names another file or is longer than it says", f.Name)
+	}
+	return nil
+}
+
+// read returns a small file whole.
+func (c *container) read(name string, limit int64) ([]byte, error) {
+	f := c.files[name]
+	if f == nil {
+		return nil, errMissing
+	}
+	if f.UncompressedSize64 > uint64(limit) {
+		return nil, fmt.Errorf("it has %d bytes; at most %d are read", f.UncompressedSize64, limit)
+	}
+	r, err := f.Open()
+	if err != nil {
+		return nil, fmt.Errorf("it cannot be unpacked: %w", err)
+	}
+	defer r.Close()
+	b, err := io.ReadAll(io.LimitReader(r, limit+1))
+	if err != nil {
+		return nil, fmt.Errorf("it cannot be unpacked: %w", err)
+	}
+	return b, nil
+}

@@ -1,0 +1,395 @@
+package pack
+
+import (
+	"bytes"
+	"cmp"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"exhibit/internal/coverage"
+	"exhibit/internal/event"
+	"exhibit/internal/ledger"
+
+	"golang.org/x/mod/sumdb/tlog"
+)
+
+// A segment is a ledger.Segment in 56 bytes: a pack may have millions of them,
+// and they are the only thing that is kept of its records.
+type segment struct {
+	root    tlog.Hash
+	seq     uint64
+	count   uint64
+	day     int32  // since 1970
+	source  uint16 // index into reading.sources, which is sorted
+	section uint8  // index into event.Sections, or rejectsIndex
+	named   bool   // an erase or refile record names an event of it
+}
+
+// Indexes of the files of lines; the first ones are those of event.Sections.
+const (
+	rejectsIndex = 10
+	ownIndex     = 11
+	lineFiles    = 12
+)
+
+// A reading is what the records that a pack carries say about its period and its
+// sources. Writer and verifier fill it the same way.
+type reading struct {
+	sources []string
+	period  coverage.Interval
+	days    coverage.Interval
+	state   ledger.State // without segments, batches and deletions: they are below
+	files   [lineFiles][]segment
+	sums    []SourceCount
+	absent  map[string]*Absent
+	gone    map[ledger.SegmentRef]Removed
+	removed []Removed
+	erased  map[ledger.EventRef][]uint64 // the records that name an event
+	refiles map[uint64]bool              // seqs of refile records
+}
+
+func newReading(sources []string, period coverage.Interval) *reading {
+	r := &reading{sources: sources, period: period, days: coverage.Touched(period),
+		absent: map[string]*Absent{}, gone: map[ledger.SegmentRef]Removed{},
+		erased: map[ledger.EventRef][]uint64{}, refiles: map[uint64]bool{}}
+	for _, s := range sources {
+		r.sums = append(r.sums, SourceCount{Source: s, Sections: map[event.Section]uint64{}, Ledger: ledger.Batch{Source: s}})
+	}
+	return r
+}
+
+// before returns the time that the record where the proof starts lies before: a
+// record of that time holds no event of the first day or later.
+func (r *reading) before() time.Time { return r.days.From.Add(-event.MaxAhead) }
+
+// A head is the start of a record line.
+type head struct {
+	seq  uint64
+	at   time.Time
+	kind string
+}
+
+// readHead reads what every record line begins with; most earlier records need
+// no more. A line in another form is parsed whole.
+func readHead(line []byte) (head, error) {
+	const seqKey, atKey, kindKey = `{"seq":`, `,"at":"`, `","kind":"`
+	if rest, ok := bytes.CutPrefix(line, []byte(seqKey)); ok {
+		var seq uint64
+		n := 0
+		for ; n < len(rest) && n < 19 && rest[n] >= '0' && rest[n] <= '9'; n++ {
+			seq = seq*10 + uint64(rest[n]-'0')
+		}
+		at := n + len(atKey)
+		kind := at + len(event.TimeFormat) + len(kindKey)
+		if n > 0 && len(rest) > kind && string(rest[n:at]) == atKey && string(rest[kind-len(kindKey):kind]) == kindKey {
+			t, err := event.ParseTime(string(rest[at : at+len(event.TimeFormat)]))
+			end := bytes.IndexByte(rest[kind:], '"')
+			if err == nil && end > 0 {
+				return head{seq, t, string(rest[kind : kind+end])}, nil
+			}
+		}
+	}
+	rec, err := ledger.ParseRecord(line)
+	if err != nil && !errors.Is(err, ledger.ErrUnknownKind) {
+		return head{}, err
+	}
+	return head{rec.Seq, rec.At, rec.Kind}, nil
+}
+
+// standing reports whether a pack carries an earlier record of the kind in full:
+// later ones depend on it.
+func standing(kind string) bool {
+	switch kind {
+	case ledger.KindKey, ledger.KindSource, ledger.KindHold, ledger.KindExpire, ledger.KindErase,
+		ledger.KindRefile, ledger.KindRollback:
+		return true
+	}
+	return false
+}
+
+// earlier takes in a record from before the start of the proof.
+func (r *reading) earlier(line []byte) error {
+	rec, err := ledger.ParseRecord(line)
+	if err != nil {
+		return err
+	}
+	if !standing(rec.Kind) {
+		return fmt.Errorf("%w: %s record %d among the earlier ones", ledger.ErrRule, rec.Kind, rec.Seq)
+	}
+	if err := r.state.AddEarlier(rec); err != nil {
+		return err
+	}
+	r.deletions(rec)
+	return nil
+}
+
+// record takes in the next record from the start of the proof on.
+func (r *reading) record(line []byte) error {
+	rec, err := ledger.ParseRecord(line)
+	if err != nil && !errors.Is(err, ledger.ErrUnknownKind) {
+		return err
+	}
+	covers := len(r.state.Covers)
+	if err := r.state.Add(rec); err != nil {
+		return err
+	}
+	r.state.Segments, r.state.Batches = nil, nil
+	for i := range rec.Batch {
+		r.batch(rec.Seq, &rec.Batch[i])
+	}
+	r.mergeCovers(covers)
+	r.deletions(rec)
+	return nil
+}
+
+func (r *reading) index(source string) (uint16, bool) {
+	i, ok := slices.BinarySearch(r.sources, source)
+	return uint16(i), ok
+}
+
+func (r *reading) batch(seq uint64, b *ledger.Batch) {
+	source, inScope := r.index(b.Source)
+	if inScope {
+		r.sum(&r.sums[source], b)
+	}
+	for _, seg := range b.Segments {
+		day, err := time.Parse(time.DateOnly, seg.Day)
+		if err != nil || !r.days.Contains(day) {
+			continue // Add has refused what is no day
+		}
+		if !inScope {
+			r.elsewhere(b.Source, seg)
+			continue
+		}
+		file, section := place(b.Source, seg.Section)
+		r.files[file] = append(r.files[file], segment{root: seg.Root, seq: seq, count: seg.Count,
+			day: int32(day.Unix() / 86400), source: source, section: section})
+	}
+}
+
+// place returns the file that a segment's lines are in, and the section's index.
+// A section that this version does not know has no file: its lines will be
+// missed under other.
+func place(source string, s event.Section) (file, section uint8) {
+	if s == event.Rejects {
+		return rejectsIndex, rejectsIndex
+	}
+	i := slices.Index(event.Sections(), s)
+	if i < 0 {
+		i = slices.Index(event.Sections(), event.Other)
+	}
+	if source == Own {
+		return ownIndex, uint8(i)
+	}
+	return uint8(i), uint8(i)
+}
+
+func (r *reading) elsewhere(source string, seg ledger.Segment) {
+	a := r.absent[source]
+	if a == nil {
+		a = &Absent{Source: source}
+		r.absent[source] = a
+	}
+	a.Segments++
+	if seg.Section == event.Rejects {
+		a.Rejects += seg.Count
+	} else {
+		a.Events += seg.Count
+	}
+}
+
+func (r *reading) sum(to *SourceCount, b *ledger.Batch) {
+	l := &to.Ledger
+	l.Fetched += b.Fetched
+	l.Extra += b.Extra
+	l.Events += b.Events
+	l.Duplicates += b.Duplicates
+	l.Skipped += b.Skipped
+	l.Rejects += b.Rejects
+	l.Expired += b.Expired
+	l.Late += b.Late
+	l.ClockAhead += b.ClockAhead
+	l.Unmapped += b.Unmapped
+	if b.Told != nil {
+		to.Told = b.Told
+	}
+}
+
+// mergeCovers keeps the list of covers short: a source that is read every minute
+// has half a million a year. Those from index on are new. It drops those of
+// sources out of scope and joins one that continues the source's last, unless
+// that would hide that the last had reached its present (Spans asks for it).
+func (r *reading) mergeCovers(index int) {
+	fresh := r.state.Covers[min(index, len(r.state.Covers)):]
+	kept := r.state.Covers[:len(r.state.Covers)-len(fresh)]
+	for _, c := range fresh {
+		if _, ok := r.index(c.Source); !ok {
+			continue
+		}
+		last := -1
+		for i := len(kept) - 1; i >= 0 && i >= len(kept)-2*len(r.sources)-8; i-- {
+			if kept[i].Source == c.Source {
+				last = i
+				break
+			}
+		}
+		if last >= 0 && joins(kept[last], c) {
+			kept[last].To, kept[last].Place = c.To, c.Place
+			continue
+		}
+		kept = append(kept, c)
+	}
+	r.state.Covers = kept
+}
+
+func joins(a, b ledger.CoverAt) bool {
+	if a.Method == ledger.Stated || a.Method != b.Method || b.From.After(a.To) || b.From.Before(a.From) || b.To.Before(a.To) {
+		return false
+	}
+	behind := b.At.Sub(b.To)
+	return behind <= 2*time.Hour || behind <= a.At.Sub(a.To)
+}
+
+// deletions notes what the record takes away from the pack's days and sources.
+func (r *reading) deletions(rec ledger.Record) {
+	r.state.Expires, r.state.Erases, r.state.Refiles = nil, nil, nil
+	switch {
+	case rec.Expire != nil:
+		r.take(rec, rec.Expire.Segments, rec.Expire.Rule)
+	case rec.Rollback != nil:
+		r.take(rec, rec.Rollback.Segments, "the store was restored; accepted by "+rec.Rollback.By)
+	case rec.Erase != nil:
+		r.name(rec.Seq, rec.Erase.Events)
+	case rec.Refile != nil:
+		r.refiles[rec.Seq] = true
+		r.name(rec.Seq, rec.Refile.Events)
+	}
+}
+
+func (r *reading) take(rec ledger.Record, refs []ledger.SegmentRef, why string) {
+	for _, ref := range refs {
+		if r.has(ref.Source, ref.Day) && ref.Seq < rec.Seq {
+			r.gone[ref] = Removed{SegmentRef: ref, By: rec.Seq, Kind: rec.Kind, Why: why}
+		}
+	}
+}
+
+func (r *reading) name(by uint64, refs []ledger.EventRef) {
+	one := []uint64{by}
+	for _, ref := range refs {
+		if !r.has(ref.Source, ref.Day) || ref.Seq >= by {
+			continue
+		}
+		if before := r.erased[ref]; before != nil {
+			r.erased[ref] = append(slices.Clone(before), by)
+			continue
+		}
+		r.erased[ref] = one
+	}
+}
+
+func (r *reading) has(source, day string) bool {
+	_, ok := r.index(source)
+	t, err := time.Parse(time.DateOnly, day)
+	return ok && err == nil && r.days.Contains(t)
+}
+
+// finish takes out the segments that are gone and puts the others in the order of
+// the lines. Two segments that cannot be told apart are an error.
+func (r *reading) finish() error {
+	type key struct {
+		seq     uint64
+		source  string
+		day     string
+		section event.Section
+	}
+	named := map[key]bool{}
+	for ref := range r.erased {
+		named[key{ref.Seq, ref.Source, ref.Day, ref.Section}] = true
+	}
+	for file := range r.files {
+		if len(r.gone) > 0 || len(named) > 0 {
+			r.files[file] = slices.DeleteFunc(r.files[file], func(s segment) bool {
+				removed, ok := r.gone[r.ref(s)]
+				if ok {
+					r.removed = append(r.removed, removed)
+				}
+				return ok
+			})
+			for i, s := range r.files[file] {
+				ref := r.ref(s)
+				r.files[file][i].named = named[key{ref.Seq, ref.Source, ref.Day, ref.Section}]
+			}
+		}
+		slices.SortFunc(r.files[file], compareSegments)
+		for i, s := range r.files[file] {
+			if i > 0 && compareSegments(r.files[file][i-1], s) == 0 {
+				return fmt.Errorf("%w: record %d names the segment of %s twice", ledger.ErrRule, s.seq, r.describe(s))
+			}
+		}
+	}
+	r.gone = nil
+	slices.SortFunc(r.removed, func(a, b Removed) int {
+		return cmp.Or(cmp.Compare(a.Source, b.Source), cmp.Compare(a.Day, b.Day), cmp.Compare(a.Section, b.Section), cmp.Compare(a.Seq, b.Seq))
+	})
+	return nil
+}
+
+// compareSegments orders segments as their lines are in a file. Only the file of
+// Own and nothing else has more than one section.
+func compareSegments(a, b segment) int {
+	return cmp.Or(cmp.Compare(a.section, b.section), cmp.Compare(a.day, b.day), cmp.Compare(a.seq, b.seq), cmp.Compare(a.source, b.source))
+}
+
+func sectionName(i uint8) event.Section {
+	if i == rejectsIndex {
+		return event.Rejects
+	}
+	return event.Sections()[i]
+}
+
+func dayOf(t time.Time) int32 { return int32(t.Unix() / 86400) }
+
+func dayTime(day int32) time.Time { return time.Unix(int64(day)*86400, 0).UTC() }
+
+func (r *reading) ref(s segment) ledger.SegmentRef {
+	return ledger.SegmentRef{Seq: s.seq, Source: r.sources[s.source], Day: dayTime(s.day).Format(time.DateOnly),
+		Section: sectionName(s.section), Count: s.count, Root: s.root}
+}
+
+// describe names a segment in words.
+func (r *reading) describe(s segment) string {
+	return fmt.Sprintf("source %s, day %s, section %s, batch %d", r.sources[s.source], dayTime(s.day).Format(time.DateOnly), sectionName(s.section), s.seq)
+}
+
+// lines returns how many lines the events and rejects files have together.
+func (r *reading) lines() (n uint64) {
+	for _, file := range r.files {
+		for _, s := range file {
+			n += s.count
+		}
+	}
+	return n
+}
+
+// fileName returns the name of a file of lines without folder and ending.
+func fileName(file int) string {
+	switch file {
+	case rejectsIndex:
+		return "rejects"
+	case ownIndex:
+		return Own
+	}
+	return string(event.Sections()[file])
+}
+
+// eventFiles lists the files of events that a pack of these sources has.
+func (r *reading) eventFiles() []int {
+	list := []int{0, 1, 2, 3, 4, 5, 6, 7, 8, 9}
+	if _, ok := r.index(Own); ok {
+		list = append(list, ownIndex)
+	}
+	return list
+}

@@ -1,0 +1,293 @@
+package pack
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"exhibit/internal/coverage"
+	"exhibit/internal/event"
+	"exhibit/internal/ledger"
+)
+
+// The small tables of a pack. Each is a pure function of what was counted, and
+// made by writer and verifier alike.
+
+func number(n uint64) string { return strconv.FormatUint(n, 10) }
+
+func seconds(d time.Duration) string {
+	return strings.TrimSuffix(strings.TrimRight(strconv.FormatFloat(d.Seconds(), 'f', 9, 64), "0"), ".")
+}
+
+// Worth says what a method of coverage lets a reader conclude from no events.
+func Worth(c ledger.Cover) string {
+	switch c.Method {
+	case ledger.Read:
+		return "read to the end: none means none"
+	case ledger.Heard:
+		return "stream was up: none means none received"
+	case ledger.Stated:
+		return "stated by " + c.By + ": none means none in the file"
+	}
+	return "unknown method"
+}
+
+// intervals is coverage/intervals.csv.
+func intervals(s *Summary, z zone) table {
+	var t table
+	t.row("source", "method", "worth", "from_utc", "from ["+z.Name+"]", "to_utc", "to ["+z.Name+"]", "seconds", "file", "sha256", "by")
+	row := func(source string, c ledger.Cover) {
+		t.text(source)
+		t.text(c.Method)
+		t.text(Worth(c))
+		t.instant(z, c.From)
+		t.instant(z, c.To)
+		t.plain(seconds(c.To.Sub(c.From)))
+		t.text(c.File)
+		t.text(c.SHA256)
+		t.text(c.By)
+		t.end()
+	}
+	for _, src := range s.Counts.Sources {
+		for _, method := range []string{ledger.Read, ledger.Heard} {
+			for _, i := range s.State.Coverage(src.Source, method).Intersect(s.Period) {
+				row(src.Source, ledger.Cover{From: i.From, To: i.To, Method: method})
+			}
+		}
+		var stated []ledger.Cover
+		for _, c := range s.State.Covers {
+			if i := c.Interval().Intersect(s.Period); c.Source == src.Source && c.Method != ledger.Read && c.Method != ledger.Heard && !i.Empty() {
+				c.From, c.To = i.From, i.To
+				stated = append(stated, c.Cover)
+			}
+		}
+		slices.SortStableFunc(stated, func(a, b ledger.Cover) int { return a.From.Compare(b.From) })
+		for _, c := range stated {
+			row(src.Source, c)
+		}
+	}
+	return t
+}
+
+// gaps is coverage/gaps.csv: all time of the period that is not covered, and
+// what was there and is gone.
+func gaps(s *Summary, z zone) table {
+	var t table
+	t.row("source", "state", "from_utc", "from ["+z.Name+"]", "to_utc", "to ["+z.Name+"]", "seconds",
+		"recoverable_until_utc", "recoverable_until ["+z.Name+"]", "section", "events", "record", "notes")
+	for _, src := range s.Counts.Sources {
+		for _, span := range s.Spans[src.Source] {
+			if span.State == ledger.Covered {
+				continue
+			}
+			t.text(src.Source)
+			t.text(span.State)
+			t.instant(z, span.From)
+			t.instant(z, span.To)
+			t.plain(seconds(span.Length()))
+			t.instant(z, span.Until)
+			t.text("")
+			t.text("")
+			t.text("")
+			t.text(gapNotes(s.State, src.Source, span.Interval))
+			t.end()
+		}
+		for _, r := range s.Removed {
+			if r.Source != src.Source {
+				continue
+			}
+			state := "expired by policy"
+			if r.Kind == ledger.KindRollback {
+				state = "lost by the store"
+			}
+			day, _ := time.Parse(time.DateOnly, r.Day) // checked when the record was read
+			t.text(r.Source)
+			t.text(state)
+			t.instant(z, day)
+			t.instant(z, day.Add(24*time.Hour))
+			t.plain("86400")
+			t.instant(z, time.Time{})
+			t.text(string(r.Section))
+			t.plain(number(r.Count))
+			t.plain(number(r.By))
+			t.text(r.Why)
+			t.end()
+		}
+	}
+	return t
+}
+
+func gapNotes(s *ledger.State, source string, in coverage.Interval) string {
+	var notes []string
+	for _, g := range s.Gaps {
+		if g.Source == source && !in.Intersect(coverage.Interval{From: g.From, To: g.To}).Empty() {
+			notes = append(notes, g.By+": "+g.Note)
+		}
+	}
+	return strings.Join(notes, "; ")
+}
+
+// days is coverage/days.csv: the control totals per source and UTC day.
+func days(s *Summary) table {
+	var t table
+	t.text("source")
+	t.text("day_utc")
+	t.text("covered_seconds")
+	t.text("events")
+	t.text("rejects")
+	for _, section := range event.Sections() {
+		t.text(string(section))
+	}
+	t.end()
+	for _, d := range s.Counts.Days {
+		t.text(d.Source)
+		t.plain(d.Day.Format(time.DateOnly))
+		t.plain(seconds(d.Covered))
+		t.plain(number(d.Events))
+		t.plain(number(d.Rejects))
+		for _, section := range event.Sections() {
+			t.plain(number(d.Sections[section]))
+		}
+		t.end()
+	}
+	return t
+}
+
+// dayCounts counts what the ledger has per source in scope and UTC day.
+func (r *reading) dayCounts() []DayCount {
+	first, n := dayOf(r.days.From), int(r.days.Length()/(24*time.Hour))
+	out := make([]DayCount, 0, n*len(r.sources))
+	for _, source := range r.sources {
+		covered := r.state.Coverage(source).Intersect(r.days)
+		for i := range n {
+			day := dayTime(first + int32(i))
+			one := coverage.Interval{From: day, To: day.Add(24 * time.Hour)}
+			d := DayCount{Source: source, Day: day, Sections: map[event.Section]uint64{}}
+			for len(covered) > 0 && !covered[0].To.After(one.From) {
+				covered = covered[1:]
+			}
+			for _, c := range covered {
+				if !c.From.Before(one.To) {
+					break
+				}
+				d.Covered += c.Intersect(one).Length()
+			}
+			out = append(out, d)
+		}
+	}
+	for _, file := range r.files {
+		for _, s := range file {
+			d := &out[int(s.source)*n+int(s.day-first)]
+			if s.section == rejectsIndex {
+				d.Rejects += s.count
+				continue
+			}
+			d.Events += s.count
+			d.Sections[sectionName(s.section)] += s.count
+		}
+	}
+	return out
+}
+
+// A rejectKey is what rejects.csv groups by.
+type rejectKey struct{ source, reason string }
+
+// rejectGroups collects the rows of rejects.csv from lines in any order.
+type rejectGroups map[rejectKey]RejectGroup
+
+func (g rejectGroups) add(r *event.Reject) {
+	key := rejectKey{r.Source, r.Reason}
+	group, ok := g[key]
+	if !ok {
+		key = rejectKey{strings.Clone(r.Source), strings.Clone(r.Reason)} // r may share memory with a buffer
+		group = RejectGroup{Source: key.source, Reason: key.reason, First: r.Received, Last: r.Received}
+	}
+	if r.Received.Before(group.First) {
+		group.First = r.Received
+	}
+	if r.Received.After(group.Last) {
+		group.Last = r.Received
+	}
+	group.Count++
+	g[key] = group
+}
+
+func (g rejectGroups) list() []RejectGroup {
+	return slices.SortedFunc(maps.Values(g), func(a, b RejectGroup) int {
+		return cmp.Or(cmp.Compare(a.Source, b.Source), cmp.Compare(a.Reason, b.Reason))
+	})
+}
+
+// rejects is rejects.csv.
+func rejects(groups []RejectGroup, z zone) table {
+	var t table
+	t.row("source", "reason", "first_utc", "first ["+z.Name+"]", "last_utc", "last ["+z.Name+"]", "count")
+	for _, g := range groups {
+		t.text(g.Source)
+		t.text(g.Reason)
+		t.instant(z, g.First)
+		t.instant(z, g.Last)
+		t.plain(number(g.Count))
+		t.end()
+	}
+	return t
+}
+
+// controls is controls.csv.
+func controls(list []Control, counts *Counts) table {
+	var t table
+	t.row("control", "id", "title", "asks", "strength", "answer", "bring", "events", "sections", "checks", "files")
+	for _, c := range list {
+		t.text(c.Key)
+		t.text(c.ID)
+		t.text(c.Title)
+		t.text(c.Asks)
+		t.text(c.Strength)
+		t.text(c.Answer)
+		t.text(c.Bring)
+		controlCounts(&t, c, counts)
+		t.end()
+	}
+	return t
+}
+
+func controlCounts(t *table, c Control, counts *Counts) {
+	var total uint64
+	var sections, checks, files []string
+	for _, name := range c.Sections {
+		switch i := slices.IndexFunc(counts.Sections, func(s SectionCount) bool { return s.Name == name && name != Own }); {
+		case i >= 0:
+			total += counts.Sections[i].Events
+			sections = append(sections, name+" "+number(counts.Sections[i].Events))
+			files = append(files, "sections/"+name+".csv", "events/"+name+".jsonl")
+		default: // computed, not filed: it has no file of events
+			sections = append(sections, name)
+			files = append(files, computed(name)...)
+		}
+	}
+	for _, check := range c.Checks {
+		text := check.Question + ": " + check.Answer
+		if check.Count > 0 {
+			text += " (" + number(check.Count) + ")"
+		}
+		checks = append(checks, text)
+	}
+	t.plain(number(total))
+	t.text(strings.Join(sections, "; "))
+	t.text(strings.Join(checks, "; "))
+	t.text(strings.Join(files, " "))
+}
+
+// computed names the files that hold what a computed section is made from.
+func computed(section string) []string {
+	switch section {
+	case "retention-coverage":
+		return []string{"coverage/intervals.csv", "coverage/gaps.csv", "coverage/days.csv"}
+	case "integrity":
+		return []string{"ledger/records.jsonl", "ledger/checkpoint"}
+	}
+	return nil
+}

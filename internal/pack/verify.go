@@ -1,0 +1,326 @@
+package pack
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"exhibit/internal/event"
+
+	"github.com/go-json-experiment/json"
+	"golang.org/x/sync/errgroup"
+)
+
+// Options are what a verifier brings along.
+type Options struct {
+	// Key is the verifier key that was handed over another way; several of them,
+	// one per line, are trusted alike.
+	Key string
+	// Since holds older checkpoints of the log: signed notes, or their text.
+	Since []string
+	// Progress is called now and then with how many bytes of the zip have been
+	// checked, from several goroutines; may be nil.
+	Progress func(done, total uint64)
+}
+
+// Verify checks a pack. The error is about reading it or about the options; what
+// is wrong with the pack is in the Result.
+func Verify(ctx context.Context, in io.ReaderAt, size int64, o Options) (*Result, error) {
+	keys, err := parseKeys(o.Key)
+	if err != nil {
+		return nil, err
+	}
+	held, err := parseHeld(o.Since)
+	if err != nil {
+		return nil, err
+	}
+	c, found, err := openContainer(in, size)
+	if err != nil {
+		return nil, err
+	}
+	v := &verifier{c: c, o: o, keys: keys, held: held, hashed: map[string]File{}}
+	for _, f := range found {
+		v.find(f.File, f.What, f.Do)
+	}
+	if err := v.run(ctx); err != nil {
+		return nil, err
+	}
+	v.res.OK = len(v.res.Findings) == 0
+	v.conclude()
+	return &v.res, nil
+}
+
+// A verifier holds what the steps of Verify share.
+type verifier struct {
+	c        *container
+	o        Options
+	keys     trusted
+	held     []held
+	m        *Manifest
+	manifest []byte
+	r        *reading
+	proof    proof
+
+	mu     sync.Mutex
+	hashed map[string]File // guarded by mu
+	done   uint64          // guarded by mu
+	res    Result          // guarded by mu while files are checked
+}
+
+// maxFindings keeps a report readable; the rest is counted.
+const maxFindings = 100
+
+func (v *verifier) find(file, what, do string) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if len(v.res.Findings) == maxFindings {
+		v.res.More++
+		return
+	}
+	v.res.Findings = append(v.res.Findings, Finding{file, what, do})
+}
+
+func (v *verifier) unreadable(file string, err error) {
+	if errors.Is(err, errMissing) {
+		return // the lists of files say so, once
+	}
+	v.find(file, err.Error(), doAskAgain)
+}
+
+// note keeps the hash of a file that was read to its end.
+func (v *verifier) note(f File) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.hashed[f.Name] = f
+	v.done += v.c.files[f.Name].CompressedSize64
+	if v.o.Progress != nil {
+		v.o.Progress(v.done, uint64(v.c.size))
+	}
+}
+
+func (v *verifier) run(ctx context.Context) error {
+	if !v.readManifest() {
+		return v.rest(ctx) // without it only the sums can be checked
+	}
+	v.r = newReading(v.m.Sources, v.m.Period.interval())
+	usable, err := v.ledger(ctx)
+	if err != nil {
+		return err
+	}
+	v.signatures()
+	if usable {
+		if err := v.content(ctx); err != nil {
+			return err
+		}
+	}
+	return v.rest(ctx)
+}
+
+// readManifest reads manifest.json and reports whether it can be worked with.
+func (v *verifier) readManifest() bool {
+	b, err := v.c.read("manifest.json", maxManifest)
+	if errors.Is(err, errMissing) {
+		v.find("manifest.json", "the pack does not have it", doAskAgain)
+		return false
+	}
+	if err != nil {
+		v.unreadable("manifest.json", err)
+		return false
+	}
+	v.manifest = b
+	m, err := parseManifest(b)
+	if err != nil {
+		v.find("manifest.json", err.Error(), doNewer)
+		return false
+	}
+	v.m = m
+	v.res.Title, v.res.Framework, v.res.Period = m.Title, strings.TrimSpace(m.Framework.Name+" "+m.Framework.Version), m.PeriodText
+	v.res.Sources, v.res.Origin = m.Sources, m.Origin
+	sum := sha256.Sum256([]byte(m.Query))
+	if hex.EncodeToString(sum[:]) != m.QuerySHA256 {
+		v.find("manifest.json", "the hash of the query text is not that of the query text", doAskAgain)
+	}
+	v.compareZone()
+	return true
+}
+
+// compareZone notes when this machine knows other offsets for the pack's zone.
+func (v *verifier) compareZone() {
+	loc, err := time.LoadLocation(v.m.Zone.Name)
+	if err != nil {
+		v.res.Notes = append(v.res.Notes, fmt.Sprintf("This program does not know the time zone %q; local times were checked with the offsets that the manifest states.", v.m.Zone.Name))
+		return
+	}
+	for _, o := range v.m.Zone.Offsets {
+		if _, seconds := o.From.In(loc).Zone(); seconds != o.Seconds {
+			v.res.Notes = append(v.res.Notes, fmt.Sprintf("The zone data here give %s another offset at %s than the manifest states (%s); UTC columns are not concerned.",
+				v.m.Zone.Name, o.From.Format(time.RFC3339), v.m.Software.TZData))
+			return
+		}
+	}
+}
+
+// content checks lines, CSV and counts: everything that follows from the records.
+func (v *verifier) content(ctx context.Context) error {
+	var pairs []*pair
+	for _, i := range append(v.r.eventFiles(), rejectsIndex) {
+		pairs = append(pairs, v.newPair(i))
+	}
+	bySize := slices.SortedFunc(slices.Values(pairs), func(a, b *pair) int { return cmp.Compare(v.packed(b.lines()), v.packed(a.lines())) })
+	g, gctx := errgroup.WithContext(ctx)
+	g.SetLimit(min(runtime.GOMAXPROCS(0), 4)) // each has three stages, and buffers
+	for _, p := range bySize {
+		g.Go(func() error { return p.check(gctx) })
+	}
+	if err := g.Wait(); err != nil {
+		return err
+	}
+	broken := false
+	s := Summary{Checkpoint: v.proof.head, Period: v.r.period, Days: v.r.days}
+	s.Counts.First = v.proof.first
+	for _, p := range pairs {
+		broken = broken || p.broken
+		s.Counts.Cells += p.table.cells
+		if p.file == rejectsIndex {
+			s.Counts.Rejects, s.Counts.Groups = p.count.Lines, p.groups.list()
+			continue
+		}
+		s.Counts.Sections = append(s.Counts.Sections, p.count)
+		for source, sections := range p.counts {
+			for i, n := range sections {
+				if n > 0 {
+					v.r.sums[source].Sections[event.Sections()[i]] += n
+				}
+			}
+		}
+	}
+	v.r.count(&s.Counts)
+	v.r.summarise(&s)
+	v.res.Counts = s.Counts
+	for _, spans := range s.Spans {
+		for _, span := range spans {
+			if span.Gap() {
+				v.res.Gaps++
+			}
+		}
+	}
+	if broken {
+		return nil // tables and counts follow from lines: nothing new would come out
+	}
+	return v.tables(&s)
+}
+
+func (v *verifier) packed(name string) uint64 {
+	if f := v.c.files[name]; f != nil {
+		return f.CompressedSize64
+	}
+	return 0
+}
+
+// tables makes the small tables and the counts again and compares.
+func (v *verifier) tables(s *Summary) error {
+	compare := func(name string, t table) error {
+		b, err := v.c.read(name, max(int64(len(t.b)), 1<<20))
+		switch {
+		case errors.Is(err, errMissing):
+		case err != nil:
+			v.unreadable(name, err)
+		case !bytes.Equal(b, t.b):
+			same := 0
+			for same < len(b) && same < len(t.b) && b[same] == t.b[same] {
+				same++
+			}
+			v.find(name, fmt.Sprintf("it differs from line %d on: records, lines and manifest say otherwise", 1+bytes.Count(t.b[:same], []byte("\n"))), doNotRely)
+		}
+		return nil
+	}
+	cells, err := smallTables(s, v.m.Zone, compare)
+	if err != nil {
+		return err
+	}
+	t := controls(v.m.Controls, &s.Counts)
+	s.Counts.Cells += cells + t.cells
+	v.res.Counts = s.Counts
+	if err := compare("controls.csv", t); err != nil {
+		return err
+	}
+	v.compareCounts(&s.Counts)
+	return nil
+}
+
+// compareCounts compares the manifest's counts with those that were counted.
+func (v *verifier) compareCounts(counted *Counts) {
+	for _, one := range []struct {
+		name        string
+		want, state any
+	}{
+		{"first_record", counted.First, v.m.Counts.First},
+		{"size", counted.Size, v.m.Counts.Size},
+		{"events", counted.Events, v.m.Counts.Events},
+		{"lines", counted.Lines, v.m.Counts.Lines},
+		{"erased", counted.Erased, v.m.Counts.Erased},
+		{"refiled", counted.Refiled, v.m.Counts.Refiled},
+		{"rejects", counted.Rejects, v.m.Counts.Rejects},
+		{"cells", counted.Cells, v.m.Counts.Cells},
+		{"segments", counted.Segments, v.m.Counts.Segments},
+		{"sections", counted.Sections, v.m.Counts.Sections},
+		{"sources", counted.Sources, v.m.Counts.Sources},
+		{"absent", counted.Absent, v.m.Counts.Absent},
+	} {
+		want, err := json.Marshal(one.want, json.Deterministic(true))
+		state, err2 := json.Marshal(one.state, json.Deterministic(true))
+		if err != nil || err2 != nil || !bytes.Equal(want, state) {
+			v.find("manifest.json", fmt.Sprintf("its count %q is %s; lines and records give %s", one.name, short(state), short(want)), doNotRely)
+		}
+	}
+	if !v.m.At.Equal(v.r.state.At) {
+		v.find("manifest.json", fmt.Sprintf("it dates the log at %s; its last record is of %s", v.m.At.Format(event.TimeFormat), v.r.state.At.Format(event.TimeFormat)), doNotRely)
+	}
+}
+
+func short(b []byte) string {
+	if len(b) > 200 {
+		return string(b[:200]) + "..."
+	}
+	return string(b)
+}
+
+// hashOnly reads a file for its hash.
+func (v *verifier) hashOnly(ctx context.Context, name string) error {
+	s, err := v.c.stream(name)
+	if err != nil {
+		v.unreadable(name, err)
+		return nil
+	}
+	defer s.close()
+	if err := s.drain(); err != nil {
+		v.unreadable(name, err)
+		return ctx.Err()
+	}
+	v.note(s.entry())
+	return ctx.Err()
+}
+
+// rest hashes what has not been read yet and compares all hashes with the lists.
+func (v *verifier) rest(ctx context.Context) error {
+	for name := range v.c.files {
+		if _, ok := v.hashed[name]; ok || name == "SHA256SUMS" {
+			continue
+		}
+		if err := v.hashOnly(ctx, name); err != nil {
+			return err
+		}
+	}
+	v.lists()
+	return nil
+}

@@ -61,7 +61,7 @@ func Attach(ctx context.Context, dir string) (Address, error) {
 		if address, err = readAddress(filepath.Join(dir, attachFile)); err != nil {
 			return err
 		}
-		return ping(ctx, address)
+		return ping(ctx, address, pingPatience)
 	})
 	if err != nil {
 		return Address{}, fmt.Errorf("engine: attach to %s: the process that serves it gives no answer: %w", dir, err)
@@ -108,19 +108,19 @@ func writePrivate(path string, b []byte) error {
 	return errors.Join(err, f.Close())
 }
 
-// pingPatience bounds one question to the engine; a busy one takes
-// milliseconds, and a machine that swaps still less than this.
+// pingPatience bounds one question to the engine. A busy one answers in
+// milliseconds, and a machine that swaps still sooner than this.
 const pingPatience = 10 * time.Second
 
 // ping signs in on a new connection, so that the listener is tried as well.
-func ping(ctx context.Context, a Address) error {
-	ctx, cancel := context.WithTimeout(ctx, pingPatience)
+func ping(ctx context.Context, a Address, patience time.Duration) error {
+	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	conn, err := clickhouse.Open(&clickhouse.Options{
 		Protocol:     clickhouse.Native,
 		Addr:         []string{a.Addr},
 		Auth:         clickhouse.Auth{Database: "system", Username: a.User, Password: a.Password},
-		DialTimeout:  pingPatience,
+		DialTimeout:  patience,
 		MaxOpenConns: 1,
 	})
 	if err != nil {

@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
-	"strconv"
 	"unsafe"
 
 	"github.com/ebitengine/purego"
@@ -36,9 +35,7 @@ func RunChildIfAsked() {
 }
 
 // childArgs is what Child reads back.
-func childArgs(lib, dir string, port int) []string {
-	return []string{childArg, "-lib", lib, "-dir", dir, "-port", strconv.Itoa(port)}
-}
+func childArgs(lib, dir string) []string { return []string{childArg, "-lib", lib, "-dir", dir} }
 
 // Child runs ClickHouse in this process, on the arguments that Start gives
 // it, until stdin closes: then the process exits, at once and without
@@ -49,11 +46,10 @@ func Child(args []string, stdin io.Reader) error {
 	flags := flag.NewFlagSet(childArg, flag.ContinueOnError)
 	lib := flags.String("lib", "", "libchdb")
 	dir := flags.String("dir", "", "data directory")
-	port := flags.Int("port", 0, "native protocol port")
 	if err := flags.Parse(args); err != nil {
 		return fmt.Errorf("read arguments: %w", err)
 	}
-	if *lib == "" || *dir == "" || *port == 0 {
+	if *lib == "" || *dir == "" {
 		return errors.New("this command is started by Exhibit itself: use exhibit serve")
 	}
 	go exitWith(stdin)
@@ -70,9 +66,8 @@ func Child(args []string, stdin io.Reader) error {
 	return runLibrary(*lib, []string{
 		"clickhouse-local",
 		"--path=" + filepath.Join(*dir, clickhouseDir),
-		"--listen_host=" + loopback,
-		"--tcp_port=" + strconv.Itoa(*port),
 		"--config-file=" + filepath.Join(*dir, clickhouseDir, configFile),
+		"--" + queryLimit + "=" + ownLimit,
 		"--query=" + childQuery,
 	})
 }
@@ -91,12 +86,19 @@ func runLibrary(lib string, argv []string) error {
 	}
 	var run func(argc int32, argv unsafe.Pointer) uintptr
 	var message func(result uintptr) string
-	for name, fn := range map[string]any{"chdb_query_cmdline": &run, "chdb_result_error": &message} {
-		symbol, err := purego.Dlsym(handle, name)
-		if err != nil {
-			return fmt.Errorf("find %s in %s: %w", name, lib, err)
-		}
-		purego.RegisterFunc(fn, symbol)
+	const runName, messageName = "chdb_query_cmdline", "chdb_result_error"
+	runAt, err := purego.Dlsym(handle, runName)
+	if err != nil {
+		return fmt.Errorf("find %s in %s: %w", runName, lib, err)
+	}
+	messageAt, err := purego.Dlsym(handle, messageName)
+	if err != nil {
+		return fmt.Errorf("find %s in %s: %w", messageName, lib, err)
+	}
+	purego.RegisterFunc(&run, runAt)
+	purego.RegisterFunc(&message, messageAt)
+	if err := keepServing(lib, runName, runAt); err != nil {
+		return fmt.Errorf("replace the error handler of %s (is it another version than package-lock.json has?): %w", lib, err)
 	}
 
 	words := make([]*byte, len(argv)+1) // C wants a NULL behind the last

@@ -49,7 +49,7 @@ func document(children ...element) ([]byte, error) {
 // serverConfig is config.xml: one user's engine beside the program it serves,
 // not a machine of its own. No section for a system log table is there, so
 // none is kept; no port but the one on the command line.
-func serverConfig(users, backups string, maxMemory uint64) ([]byte, error) {
+func serverConfig(users, backups string, port int, maxMemory uint64) ([]byte, error) {
 	const mib = 1 << 20
 	setting := func(name string, value uint64) element {
 		return element{name: name, text: strconv.FormatUint(value, 10)}
@@ -61,8 +61,13 @@ func serverConfig(users, backups string, maxMemory uint64) ([]byte, error) {
 	return document(
 		element{name: "users_config", text: users},
 		element{name: "listen_host", text: loopback},
+		setting("tcp_port", uint64(port)),
 		setting("listen_reuse_port", reuse),
 		element{name: "timezone", text: "UTC"},
+		// To stderr, so to server.log, and only why it died: refused logins must
+		// not fill the disk.
+		element{name: "log-level", text: "fatal"},
+		element{name: "logger", children: []element{{name: "console", text: "1"}}},
 		element{name: "backups", children: []element{{name: "allowed_path", text: backups}}},
 		element{name: "access_control_improvements", children: []element{
 			setting("select_from_system_db_requires_grant", 1),
@@ -72,18 +77,10 @@ func serverConfig(users, backups string, maxMemory uint64) ([]byte, error) {
 		setting("mark_cache_size", 128*mib),
 		setting("index_mark_cache_size", 32*mib),
 		setting("primary_index_cache_size", 128*mib),
-		setting("query_condition_cache_size", 16*mib),
 		setting("compiled_expression_cache_size", 32*mib),
-		// Small pools: merges of one store keep two threads busy at most. The
-		// merge_tree lines must fit into pool size × 2 or tables are refused.
+		// The merge_tree lines must fit into the pool's size × 2, or every table
+		// is refused.
 		setting("background_pool_size", 4),
-		setting("background_schedule_pool_size", 8),
-		setting("background_common_pool_size", 2),
-		setting("background_move_pool_size", 1),
-		setting("background_fetches_pool_size", 1),
-		setting("background_buffer_flush_schedule_pool_size", 1),
-		setting("background_message_broker_schedule_pool_size", 1),
-		setting("background_distributed_schedule_pool_size", 1),
 		element{name: "merge_tree", children: []element{
 			setting("number_of_free_entries_in_pool_to_lower_max_size_of_merge", 3),
 			setting("number_of_free_entries_in_pool_to_execute_mutation", 4),
@@ -92,41 +89,62 @@ func serverConfig(users, backups string, maxMemory uint64) ([]byte, error) {
 	)
 }
 
-// The built-in session of the library needs the user default, without a
-// password, for loopback: so anybody on this machine can sign in as default.
-// Its quota is spent by the two queries that the session runs itself, and what
-// is not granted cannot be asked for anyway. (Limiting its sessions instead
-// would let one refused login abort the engine.) Quota intervals restart at
-// multiples of their length since 1970, and are limited to 31 bits of seconds:
-// two lengths, so that both never restart in one run (2030, 2038).
-var (
-	builtinGrants  = []string{"GRANT SYSTEM LISTEN ON *.*", "GRANT SELECT ON system.numbers"}
-	builtinQueries = "2"
-	builtinPeriods = []string{"2147483647", "1900000000"}
+// The library's own session needs the user default, without a password, from
+// 127.0.0.1 (what it takes itself to be): so anybody on this machine can sign
+// in as default, and even a user without any grant can evaluate functions, of
+// which file() reads whatever this process can. Therefore
+//
+//   - default's profile, which cannot be overruled, has no query of more than
+//     one byte parsed. The session of the library has its own limit, from the
+//     command line, which is beyond profiles but the default for all users: so
+//     the client's profile restores the usual one.
+//   - default's quota is spent by the two queries that the session runs.
+//
+// Limiting default's sessions instead would break the engine's own.
+//
+// Quota intervals restart at multiples of their length since 1970, and are
+// limited to 31 bits of seconds: two lengths, so that both never restart in
+// one run (2030, 2038).
+const (
+	queryLimit       = "max_query_size"
+	strangersLimit   = "1"
+	ownLimit         = "1000"
+	usualLimit       = "262144"
+	builtinQueries   = "2"
+	builtinName      = "builtin"
+	builtinShortTerm = "1900000000"
+	builtinLongTerm  = "2147483647"
 )
 
 // usersConfig is users.xml: the built-in user and the client's.
 func usersConfig(user, password, database string, allowFile bool) ([]byte, error) {
 	hash := sha256.Sum256([]byte(password))
-	spent := element{name: "builtin"}
-	for _, period := range builtinPeriods {
+	limits := element{name: builtinName, children: []element{
+		{name: queryLimit, text: strangersLimit},
+		{name: "constraints", children: []element{{name: queryLimit, children: []element{{name: "const"}}}}},
+	}}
+	usual := element{name: "default", children: []element{{name: queryLimit, text: usualLimit}}}
+	spent := element{name: builtinName}
+	for _, term := range []string{builtinShortTerm, builtinLongTerm} {
 		spent.children = append(spent.children, element{name: "interval", children: []element{
-			{name: "duration", text: period}, {name: "queries", text: builtinQueries},
+			{name: "duration", text: term}, {name: "queries", text: builtinQueries},
 		}})
 	}
 	return document(
-		element{name: "profiles", children: []element{{name: "default"}}},
+		element{name: "profiles", children: []element{usual, limits}},
 		element{name: "quotas", children: []element{{name: "default"}, spent}},
 		element{name: "users", children: []element{
-			{name: "default", children: account(element{name: "password"}, "builtin", builtinGrants)},
-			{name: user, children: account(
+			{name: "default", children: account(builtinName, element{name: "password"},
+				[]string{"GRANT SYSTEM LISTEN ON *.*", "GRANT SELECT ON system.numbers"})},
+			{name: user, children: account("default",
 				element{name: "password_sha256_hex", text: hex.EncodeToString(hash[:])},
-				"default", userGrants(database, allowFile))},
+				userGrants(database, allowFile))},
 		}},
 	)
 }
 
-func account(secret element, quota string, grants []string) []element {
+// account is a user with the limits (profile and quota) of that name.
+func account(limits string, secret element, grants []string) []element {
 	list := element{name: "grants"}
 	for _, grant := range grants {
 		list.children = append(list.children, element{name: "query", text: grant})
@@ -134,8 +152,8 @@ func account(secret element, quota string, grants []string) []element {
 	return []element{
 		secret,
 		{name: "networks", children: []element{{name: "ip", text: loopback}}},
-		{name: "profile", text: "default"},
-		{name: "quota", text: quota},
+		{name: "profile", text: limits},
+		{name: "quota", text: limits},
 		list,
 	}
 }

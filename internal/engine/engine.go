@@ -29,8 +29,8 @@ type Options struct {
 	Rand      io.Reader    // where the password comes from; default crypto/rand
 	Log       *slog.Logger // default: no log
 
-	// CheckEvery is the time between two looks at a running child; default 5 s.
-	CheckEvery time.Duration
+	CheckEvery   time.Duration // between two looks at a running child; default 5 s
+	CheckTimeout time.Duration // how long one look waits for an answer; default 10 s
 }
 
 // user is the one that clients sign in as.
@@ -48,7 +48,6 @@ var databaseName = regexp.MustCompile(`^[a-z][a-z0-9_]*$`)
 type Engine struct {
 	options Options
 	address Address
-	port    int
 	log     *slog.Logger
 
 	lock     *os.File // DIR/engine.lock; held until Close
@@ -123,6 +122,9 @@ func (o Options) complete() (Options, error) {
 	if o.CheckEvery <= 0 {
 		o.CheckEvery = 5 * time.Second
 	}
+	if o.CheckTimeout <= 0 {
+		o.CheckTimeout = pingPatience
+	}
 	return o, nil
 }
 
@@ -141,20 +143,22 @@ func (e *Engine) start(ctx context.Context) (err error) {
 	if err := removeIfThere(filepath.Join(dir, attachFile)); err != nil {
 		return err
 	}
-	if e.port, e.reserved, err = reservePort(); err != nil {
-		return err
+	port, held, err := reservePort()
+	if err != nil {
+		return fmt.Errorf("reserve a loopback port: %w", err)
 	}
+	e.reserved = held
 	secret := make([]byte, 32)
 	if _, err := io.ReadFull(e.options.Rand, secret); err != nil {
 		return fmt.Errorf("make password: %w", err)
 	}
 	e.address = Address{
-		Addr:     net.JoinHostPort(loopback, strconv.Itoa(e.port)),
+		Addr:     net.JoinHostPort(loopback, strconv.Itoa(port)),
 		User:     user,
 		Password: base64.RawURLEncoding.EncodeToString(secret),
 		PID:      os.Getpid(),
 	}
-	if err := e.writeConfig(); err != nil {
+	if err := e.writeConfig(port); err != nil {
 		return fmt.Errorf("write configuration: %w", err)
 	}
 	if err := e.startChild(ctx); err != nil {
@@ -191,9 +195,9 @@ func makeDir(dir string) error {
 	return nil
 }
 
-func (e *Engine) writeConfig() error {
+func (e *Engine) writeConfig(port int) error {
 	home := filepath.Join(e.options.Dir, clickhouseDir)
-	server, err := serverConfig(filepath.Join(home, usersFile), filepath.Join(e.options.Dir, backupDir), e.options.MaxMemory)
+	server, err := serverConfig(filepath.Join(home, usersFile), filepath.Join(e.options.Dir, backupDir), port, e.options.MaxMemory)
 	if err != nil {
 		return err
 	}

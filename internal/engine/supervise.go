@@ -70,7 +70,7 @@ func (e *Engine) startChild(ctx context.Context) error {
 		return fmt.Errorf("open log: %w", err)
 	}
 	defer log.Close() // the child has its own copy
-	args := append(e.options.Command[1:len(e.options.Command):len(e.options.Command)], childArgs(e.options.Lib, e.options.Dir, e.port)...)
+	args := append(e.options.Command[1:len(e.options.Command):len(e.options.Command)], childArgs(e.options.Lib, e.options.Dir)...)
 	cmd := exec.Command(e.options.Command[0], args...)
 	cmd.Dir = filepath.Join(e.options.Dir, clickhouseDir)       // ClickHouse looks for files where it stands
 	cmd.Env = []string{"TZ=UTC", "LC_ALL=C", "HOME=" + cmd.Dir} // and no secret of ours
@@ -87,7 +87,7 @@ func (e *Engine) startChild(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, startPatience)
 	defer cancel()
 	answered := make(chan error, 1)
-	go func() { answered <- poll(ctx, func() error { return ping(ctx, e.address) }) }()
+	go func() { answered <- poll(ctx, func() error { return ping(ctx, e.address, pingPatience) }) }()
 	select {
 	case err = <-answered:
 		if err == nil {
@@ -148,7 +148,7 @@ func (e *Engine) watch() error {
 			return fmt.Errorf("child ended: %w", e.child.how)
 		case <-look.C:
 		}
-		err := ping(context.Background(), e.address)
+		err := ping(context.Background(), e.address, e.options.CheckTimeout)
 		if err == nil {
 			missed = 0
 			continue

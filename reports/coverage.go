@@ -1,0 +1,270 @@
+package reports
+
+import (
+	"slices"
+	"time"
+
+	"exhibit/internal/coverage"
+	"exhibit/internal/event"
+	"exhibit/internal/ledger"
+)
+
+// A DayState says what is known about one source on one UTC day.
+type DayState string
+
+// The states of a day.
+const (
+	Read         DayState = "read"          // collected: polled to the end
+	Heard        DayState = "heard"         // collected: pushed, the path was alive
+	Stated       DayState = "stated"        // collected: an import whose period a person stated
+	Silent       DayState = "silent"        // collected, no events, though the source usually has some
+	Pending      DayState = "pending"       // too recent to be settled
+	Before       DayState = "before"        // before onboarding
+	Backfilling  DayState = "backfilling"   // first history still being read
+	NotConnected DayState = "not-connected" // no such source is connected
+	Expired      DayState = "expired"       // deleted by a retention rule that the ledger recorded
+	Recoverable  DayState = "recoverable"   // gap; the source can still give it
+	Lost         DayState = "lost"          // gap; the source no longer has it
+	Altered      DayState = "altered"       // rows no longer match the ledger
+)
+
+// DayStates lists the states from the one that needs nobody to the one that most
+// needs a person: a day that is partly in one and partly in another carries the
+// later one.
+func DayStates() []DayState {
+	return []DayState{Read, Heard, Stated, Silent, Pending, Before, Backfilling, NotConnected, Expired, Recoverable, Lost, Altered}
+}
+
+// stateOf is the state of a day that is wholly in the span.
+func stateOf(s ledger.Span) DayState {
+	switch s.State {
+	case ledger.Covered:
+		return DayState(s.Method)
+	case ledger.Pending:
+		return Pending
+	case ledger.Backfilling:
+		return Backfilling
+	case ledger.Recoverable:
+		return Recoverable
+	case ledger.Lost:
+		return Lost
+	case ledger.Onboarding:
+		return Before
+	}
+	return NotConnected
+}
+
+// A Day is one source on one UTC day, as far as the window holds it.
+type Day struct {
+	Day     time.Time // start of the UTC day
+	State   DayState
+	Share   float64   // of the part of the day that is in the window
+	Until   time.Time // Recoverable: from then on the first of it is lost
+	Events  uint64    // filed on the whole day
+	Rejects uint64    // received on the whole day
+	counts  perSection
+}
+
+// Section returns the events of a section on the whole day.
+func (d Day) Section(s event.Section) uint64 { return d.counts.of(s) }
+
+// SourceCoverage is one source over a window.
+type SourceCoverage struct {
+	Source  ledger.SourceAt // its newest configuration
+	Known   bool            // the ledger knows it
+	Since   time.Time       // from here on it is required
+	Share   float64         // of the window that was collected
+	Methods map[string]float64
+	By      []string // who stated periods that nothing better covers
+	Spans   []ledger.Span
+	Days    []Day
+	Events  uint64 // on whole UTC days
+}
+
+// A Gap is time of the window without coverage, or what was there and is gone.
+type Gap struct {
+	Source string
+	ledger.Span
+	Notes []ledger.GapAt
+}
+
+// Coverage is what was collected of each source over a window.
+type Coverage struct {
+	Window  coverage.Interval
+	Days    coverage.Interval // the UTC days that it touches
+	Now     time.Time
+	Sources []SourceCoverage
+	Gaps    []Gap // by source and time; what is only pending is not among them
+	Matrix  []AbilityRow
+	Expired []Gone
+}
+
+// Gone is a group of events that lawful deletion or a rollback took.
+type Gone struct {
+	ledger.SegmentRef
+	By  uint64 // record
+	Why string
+}
+
+// cover makes the coverage of a window as it was known at now.
+func cover(state *ledger.State, t *tally, sources []string, window coverage.Interval, now time.Time, altered []ledger.SegmentRef) Coverage {
+	c := Coverage{Window: window, Days: coverage.Touched(window), Now: now}
+	c.Expired = gone(state, sources, c.Days)
+	latest := state.Latest()
+	for _, name := range sources {
+		s := SourceCoverage{Spans: state.Spans(name, window, now), Methods: map[string]float64{}}
+		s.Source.Name = name
+		if i := slices.IndexFunc(latest, func(l ledger.SourceAt) bool { return l.Name == name }); i >= 0 {
+			s.Source, s.Known = latest[i], true
+			s.Since, _ = state.Since(name)
+		}
+		var covered time.Duration
+		for _, span := range s.Spans {
+			if span.State != ledger.Covered {
+				continue
+			}
+			covered += span.Length()
+			s.Methods[span.Method] += share(span.Length(), window.Length())
+		}
+		s.Share = share(covered, window.Length())
+		s.By = stated(state, name, s.Spans)
+		s.days(t, c.Days, usual(state, t, name, c.Days, now), c.Expired, altered)
+		c.Gaps = append(c.Gaps, s.gaps(state)...)
+		c.Sources = append(c.Sources, s)
+	}
+	c.Matrix = matrix(t, c.Sources)
+	return c
+}
+
+// stated names the people on whose word spans rest.
+func stated(state *ledger.State, source string, spans []ledger.Span) []string {
+	var by []string
+	for _, span := range spans {
+		if span.State != ledger.Covered || span.Method != ledger.Stated {
+			continue
+		}
+		for _, c := range state.Covers {
+			if c.Source == source && c.Method == ledger.Stated && !c.Interval().Intersect(span.Interval).Empty() && !slices.Contains(by, c.By) {
+				by = append(by, c.By)
+			}
+		}
+	}
+	slices.Sort(by)
+	return by
+}
+
+// days fills Days from Spans.
+func (s *SourceCoverage) days(t *tally, days coverage.Interval, usual func(time.Time) uint64, gone []Gone, altered []ledger.SegmentRef) {
+	spans := s.Spans
+	for d := days.From; d.Before(days.To); d = d.Add(day) {
+		one := coverage.Interval{From: d, To: d.Add(day)}
+		out := Day{Day: d, State: Read}
+		for len(spans) > 0 && !spans[0].To.After(d) {
+			spans = spans[1:]
+		}
+		var covered, within time.Duration
+		for _, span := range spans {
+			part := span.Intersect(one)
+			if part.Empty() {
+				break
+			}
+			within += part.Length()
+			if span.State == ledger.Covered {
+				covered += part.Length()
+			}
+			if state := stateOf(span); rank(state) > rank(out.State) {
+				out.State = state
+			}
+			if span.State == ledger.Recoverable && (out.Until.IsZero() || span.Until.Before(out.Until)) {
+				// Only the part on this day counts: its first instant goes first.
+				out.Until = span.Until.Add(part.From.Sub(span.From))
+			}
+		}
+		out.Share = share(covered, within)
+		out.counts, out.Rejects = t.on(s.Source.Name, d)
+		out.Events = out.counts.sum()
+		if covered == day && out.Events == 0 && usual(d) >= usualEvents {
+			out.State = Silent
+		}
+		name, on := s.Source.Name, d.Format(ledger.DayFormat)
+		if slices.ContainsFunc(gone, func(g Gone) bool { return g.Source == name && g.Day == on }) && rank(out.State) < rank(Expired) {
+			out.State = Expired
+		}
+		if slices.ContainsFunc(altered, func(r ledger.SegmentRef) bool { return r.Source == name && r.Day == on }) {
+			out.State = Altered
+		}
+		s.Events += out.Events
+		s.Days = append(s.Days, out)
+	}
+}
+
+func rank(s DayState) int { return slices.Index(DayStates(), s) }
+
+const (
+	// usualEvents is how many events a weekday must usually have before a day
+	// without any is worth a look.
+	usualEvents = 5
+	// usualDays is how many of the eight weeks before must have been collected
+	// before anything is called usual.
+	usualDays = 3
+)
+
+// usual returns how many events a source usually has on the weekday of a day: the
+// median over the eight weeks before it, of the days that were collected.
+func usual(state *ledger.State, t *tally, source string, days coverage.Interval, now time.Time) func(time.Time) uint64 {
+	collected := state.Coverage(source).Intersect(coverage.Interval{From: days.From.Add(-lookBack * day), To: days.To})
+	return func(d time.Time) uint64 {
+		var seen []uint64
+		for week := 1; week <= lookBack/7; week++ {
+			before := d.Add(-time.Duration(7*week) * day)
+			if !collected.Contains(before.Add(12 * time.Hour)) {
+				continue
+			}
+			n, _ := t.on(source, before)
+			seen = append(seen, n.sum())
+		}
+		if len(seen) < usualDays {
+			return 0
+		}
+		slices.Sort(seen)
+		return seen[(len(seen)-1)/2]
+	}
+}
+
+// gaps lists what is not covered and not merely pending.
+func (s *SourceCoverage) gaps(state *ledger.State) []Gap {
+	var out []Gap
+	for _, span := range s.Spans {
+		if span.State == ledger.Covered || span.State == ledger.Pending {
+			continue
+		}
+		g := Gap{Source: s.Source.Name, Span: span}
+		for _, note := range state.Gaps {
+			if note.Source == g.Source && !span.Intersect(coverage.Interval{From: note.From, To: note.To}).Empty() {
+				g.Notes = append(g.Notes, note)
+			}
+		}
+		out = append(out, g)
+	}
+	return out
+}
+
+// gone lists the segments of the days that are no longer there.
+func gone(state *ledger.State, sources []string, days coverage.Interval) []Gone {
+	var out []Gone
+	add := func(by uint64, why string, refs []ledger.SegmentRef) {
+		for _, ref := range refs {
+			d, err := time.Parse(ledger.DayFormat, ref.Day)
+			if err == nil && days.Contains(d) && slices.Contains(sources, ref.Source) {
+				out = append(out, Gone{ref, by, why})
+			}
+		}
+	}
+	for _, e := range state.Expires {
+		add(e.Seq, e.Rule, e.Segments)
+	}
+	for _, r := range state.Rollbacks {
+		add(r.Seq, "the store was restored; accepted by "+r.By, r.Segments)
+	}
+	return out
+}

@@ -1,0 +1,323 @@
+package reports
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"exhibit/internal/event"
+	"exhibit/internal/ledger"
+	"exhibit/internal/pack"
+	"exhibit/reports/framework"
+)
+
+// A Meaning says what the number of a section means. A zero has four meanings that
+// rest on collection, and two that rest on what the sources can log.
+type Meaning string
+
+// The meanings.
+const (
+	Listed       Meaning = "listed"        // there are events
+	NoneProven   Meaning = "none-proven"   // none found, collection proven
+	NoneHeard    Meaning = "none-heard"    // none received, stream up
+	NoneStated   Meaning = "none-stated"   // none in the file that somebody states to be complete
+	NotCollected Meaning = "not-collected" // unknown: not collected
+	NotEvidenced Meaning = "not-evidenced" // no source logs this
+	Part         Meaning = "part"          // none of the part that sources log; the rest is not evidenced
+	Computed     Meaning = "computed"      // not a number of events: Text says what was found
+	NotYet       Meaning = "not-yet"       // Exhibit does not evidence it yet
+)
+
+// A Section is the answer of one section.
+type Section struct {
+	Name    string
+	Kind    framework.SectionKind
+	Meaning Meaning
+	Events  uint64   // in the period exactly
+	Text    string   // the answer as it is printed
+	Remarks []string // what else a reader must know, one sentence each
+	// Until is how far a zero is known when the end of the period has not settled
+	// yet; zero: to the end.
+	Until time.Time
+	// Missing is what a source that logs the section was not collected for.
+	Missing []Gap
+	// By names who stated the files to be complete that the answer rests on.
+	By []string
+	// LastDay is the last UTC day that any source in scope showed the section on,
+	// ever: the positive control of a zero. Empty: never.
+	LastDay, LastSource string
+	// Able and Unable say which sources log the section, and which do not and why.
+	Able, Unable []string
+}
+
+// A zero is what no events of a section would mean, whether there are some or not.
+type zero struct {
+	meaning Meaning
+	until   time.Time
+	text    string
+	missing []Gap
+	by      []string
+	able    []string // sources that log it, wholly or partly
+	unable  []string // "hcp-prod: not logged by this vendor: ..."
+	partly  []string // "hcp-prod: refused sign-ins only"
+	share   float64  // of the time of all able sources that was collected
+}
+
+// zeroOf works out what no events of a section mean.
+func (r *Report) zeroOf(section event.Section) zero {
+	var z zero
+	var able []SourceCoverage
+	logs := false
+	for _, s := range r.Coverage.Sources {
+		if s.Source.Name == pack.Own {
+			continue
+		}
+		a := abilityOf(recordsOf(&r.Head.State, s.Source.Name), section, r.Period.From, r.Period.To)
+		switch a.grade {
+		case unable:
+			z.unable = append(z.unable, s.Source.Name+": "+a.words)
+			continue
+		case partly:
+			z.partly = append(z.partly, s.Source.Name+": "+a.words)
+		case logged:
+			logs = true
+		}
+		able = append(able, s)
+		z.able = append(z.able, s.Source.Name)
+	}
+	if len(able) == 0 {
+		z.meaning = NotEvidenced
+		z.text = "not evidenced: no source logs this; " + connect(section)
+		return z
+	}
+	z.collected(r, able)
+	if !logs && z.meaning != NotCollected {
+		z.meaning = Part
+		z.text = "none found of what " + and(z.able) + " " + verb(z.able, "logs", "log") + " of it; the rest is not evidenced: " + connect(section)
+	}
+	return z
+}
+
+func verb(words []string, one, many string) string {
+	if len(words) == 1 {
+		return one
+	}
+	return many
+}
+
+// connect says what would evidence a section.
+func connect(section event.Section) string {
+	switch section {
+	case event.Logins, event.FailedAuth, event.MFA, event.Credentials:
+		return "connect an identity provider"
+	}
+	return "connect a source that does"
+}
+
+// collected sets meaning and text from how the sources were collected: as good as
+// the weakest of them is.
+func (z *zero) collected(r *Report, able []SourceCoverage) {
+	weakest := ledger.Read
+	for _, s := range able {
+		z.share += s.Share / float64(len(able))
+		var pending time.Time
+		covered := false
+		for _, span := range s.Spans {
+			switch span.State {
+			case ledger.Covered:
+				covered = true
+				if span.Method == ledger.Stated || span.Method == ledger.Heard && weakest == ledger.Read {
+					weakest = span.Method
+				}
+			case ledger.Pending:
+				if pending.IsZero() {
+					pending = span.From
+				}
+			default:
+				z.missing = append(z.missing, Gap{Source: s.Source.Name, Span: span})
+			}
+		}
+		if !covered && !pending.IsZero() {
+			// Nothing of the window has settled yet: there is nothing to rest on.
+			z.missing = append(z.missing, Gap{Source: s.Source.Name, Span: s.Spans[0]})
+		}
+		if !pending.IsZero() && (z.until.IsZero() || pending.Before(z.until)) {
+			z.until = pending
+		}
+		for _, by := range s.By {
+			if !slices.Contains(z.by, by) {
+				z.by = append(z.by, by)
+			}
+		}
+	}
+	if z.until.IsZero() && !r.Period.Cut.IsZero() {
+		z.until = r.Period.Cut
+	}
+	upTo := ""
+	if !z.until.IsZero() {
+		upTo = " up to " + Instant(z.until)
+	}
+	switch {
+	case len(z.missing) > 0:
+		z.meaning, z.text = NotCollected, "unknown: not collected "+intervals(z.missing)
+	case weakest == ledger.Stated:
+		z.meaning = NoneStated
+		z.text = "none in the files that " + and(z.by) + " " + verb(z.by, "states", "state") + " to be complete"
+		if read := methodShare(able, ledger.Read); read > 0 {
+			z.text += ", none found in the " + Share(read) + " of the time that was read" + upTo
+		} else {
+			z.text += upTo
+		}
+	case weakest == ledger.Heard:
+		z.meaning, z.text = NoneHeard, "none received, stream up"+upTo
+	default:
+		z.meaning, z.text = NoneProven, "none found, collection proven"+upTo
+	}
+}
+
+func methodShare(sources []SourceCoverage, method string) float64 {
+	var sum float64
+	for _, s := range sources {
+		sum += s.Methods[method] / float64(len(sources))
+	}
+	return sum
+}
+
+// intervals lists where something is missing. Long lists are cut in the text, with
+// their number; the coverage part of a report has all.
+func intervals(missing []Gap) string {
+	const most = 3
+	var parts []string
+	for i, g := range missing {
+		if i == most {
+			parts = append(parts, fmt.Sprintf("%d more (see coverage)", len(missing)-most))
+			break
+		}
+		parts = append(parts, fmt.Sprintf("%s %s to %s", g.Source, minute(g.From), minute(g.To)))
+	}
+	return "(" + strings.Join(parts, "; ") + ")"
+}
+
+func minute(t time.Time) string { return t.UTC().Format("2006-01-02 15:04") + " UTC" }
+
+// sections fills Sections and zero.
+func (r *Report) sections() {
+	r.zero = map[string]zero{}
+	for _, s := range framework.Sections() {
+		switch s.Kind {
+		case framework.Filed:
+			r.zero[s.Name] = r.zeroOf(event.Section(s.Name))
+			r.Sections = append(r.Sections, r.filed(s.Name))
+		case framework.Computed:
+			r.Sections = append(r.Sections, Section{Name: s.Name, Kind: s.Kind, Meaning: Computed, Text: r.computed(s.Name)})
+		default:
+			text := "not evidenced by Exhibit yet"
+			if bring := r.Framework.Sections[s.Name].Bring; bring != "" {
+				text += ": bring " + bring
+			}
+			r.Sections = append(r.Sections, Section{Name: s.Name, Kind: s.Kind, Meaning: NotYet, Text: text})
+		}
+	}
+}
+
+// filed answers a section that events are filed under.
+func (r *Report) filed(name string) Section {
+	z := r.zero[name]
+	s := Section{Name: name, Kind: framework.Filed, Events: r.tally.exact.events("", event.Section(name)),
+		Meaning: z.meaning, Text: z.text, Until: z.until, Missing: z.missing, By: z.by, Able: z.able, Unable: z.unable}
+	s.LastDay, s.LastSource = r.lastSeen(event.Section(name))
+	if s.Events > 0 {
+		s.Meaning, s.Text = Listed, "listed: "+plural(s.Events, "event", "events")
+		if len(s.Missing) > 0 {
+			s.Remarks = append(s.Remarks, "Collected for "+Share(z.share)+" of the period: there may be more.")
+		}
+	}
+	if len(z.partly) > 0 {
+		s.Remarks = append(s.Remarks, "Logged in part: "+strings.Join(z.partly, "; ")+".")
+	}
+	if len(z.able) > 0 && len(z.unable) > 0 {
+		s.Remarks = append(s.Remarks, "Not evidenced for "+strings.Join(z.unable, "; ")+".")
+	}
+	if s.Events == 0 && len(z.able) > 0 {
+		s.Remarks = append(s.Remarks, r.control(s), r.hidden(z))
+	}
+	s.Remarks = slices.DeleteFunc(s.Remarks, func(text string) bool { return text == "" })
+	return s
+}
+
+// control is the positive control: when this class of event was last seen at all.
+func (r *Report) control(s Section) string {
+	if s.LastDay == "" {
+		return "Never seen from these sources: nothing shows that it would be recognised."
+	}
+	return "Last seen on " + s.LastDay + " (UTC day) from " + s.LastSource + "."
+}
+
+// hidden says what could hide an event of a class that was not found.
+func (r *Report) hidden(z zero) string {
+	var parts []string
+	var rejects, types uint64
+	for _, name := range z.able {
+		rejects += r.tally.rejectsIn(name)
+	}
+	for _, u := range r.Unmapped {
+		if slices.Contains(z.able, u.Source) {
+			types += u.Count
+		}
+	}
+	if rejects > 0 {
+		parts = append(parts, plural(rejects, "reject", "rejects")+" (rejects.csv)")
+	}
+	if types > 0 {
+		parts = append(parts, plural(types, "event", "events")+" of types that no rule knows (filed under other)")
+	}
+	if len(parts) == 0 {
+		return ""
+	}
+	return "Could hide among " + and(parts) + "."
+}
+
+func (r *Report) lastSeen(section event.Section) (last, source string) {
+	i := sectionIndex(section)
+	for _, name := range r.others() {
+		if s := r.tally.sources[name]; s != nil && s.last[i] > last {
+			last, source = s.last[i], name
+		}
+	}
+	return last, source
+}
+
+// computed answers the sections that are no numbers of events.
+func (r *Report) computed(name string) string {
+	switch name {
+	case "retention-coverage":
+		var parts []string
+		for _, s := range r.Coverage.Sources {
+			parts = append(parts, s.Source.Name+" collected for "+Share(s.Share)+" of the period")
+		}
+		if n := len(r.Coverage.Gaps); n > 0 {
+			parts = append(parts, plural(uint64(n), "gap", "gaps"))
+		} else {
+			parts = append(parts, "no gaps")
+		}
+		return strings.Join(parts, "; ")
+	case "integrity":
+		var segments uint64
+		for _, s := range r.tally.sources {
+			segments += s.segments
+		}
+		return fmt.Sprintf("%s of the period, each under a signed Merkle root, up to record %d of %s",
+			plural(segments, "segment", "segments"), r.Head.State.Size-1, Instant(r.Head.State.At))
+	}
+	return ""
+}
+
+// SectionNamed returns a section of the report.
+func (r *Report) SectionNamed(name string) (Section, bool) {
+	i := slices.IndexFunc(r.Sections, func(s Section) bool { return s.Name == name })
+	if i < 0 {
+		return Section{}, false
+	}
+	return r.Sections[i], true
+}

@@ -51,7 +51,7 @@ type own struct {
 }
 
 // An Act is one thing that was done in Exhibit: the record of the kind Own. Action
-// is noun and verb, as "session.sign_in"; an empty Outcome is unknown.
+// is noun and verb, as "session.sign-in"; an empty Outcome is unknown.
 type Act struct {
 	ID        string    `json:"id,omitempty"`
 	Time      time.Time `json:"time,omitzero"`

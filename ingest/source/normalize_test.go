@@ -281,7 +281,7 @@ func TestBadUnicode(t *testing.T) {
 
 func TestAct(t *testing.T) {
 	k := kind(t, source.Own)
-	act := source.Act{ID: "1", Time: received.Add(-time.Second), Action: "session.sign_in", Outcome: event.Success,
+	act := source.Act{ID: "1", Time: received.Add(-time.Second), Action: "session.sign-in", Outcome: event.Success,
 		Actor: source.Party{Type: event.User, ID: "sub-1", Name: "Ada", Email: "ada@example.com"}, IP: "::ffff:192.0.2.1", SessionID: "s"}
 	raw, err := act.Raw()
 	if err != nil {
@@ -289,15 +289,15 @@ func TestAct(t *testing.T) {
 	}
 	e := normalize(t, k, string(raw)).Event
 	want := event.Event{ID: "1", Time: act.Time, Received: received, Section: event.Logins, OCSF: event.OCSFVersion, Class: 3002, Activity: 1,
-		Action: "session.sign_in", Outcome: event.Success, Actor: event.Actor{ID: "sub-1", Name: "Ada", Email: "ada@example.com", Type: event.User},
+		Action: "session.sign-in", Outcome: event.Success, Actor: event.Actor{ID: "sub-1", Name: "Ada", Email: "ada@example.com", Type: event.User},
 		IP: "192.0.2.1", SessionID: "s", Mapping: 1, Raw: string(raw)}
 	if e != want {
 		t.Errorf("got  %+v\nwant %+v", e, want)
 	}
 	for action, section := range map[string]event.Section{
-		"session.refused": event.FailedAuth, "session.sign_out": event.Logins, "pack.create": event.DataAccess, "pack.download": event.DataAccess,
+		"access.refuse": event.FailedAuth, "session.sign-out": event.Logins, "pack.create": event.DataAccess, "pack.download": event.DataAccess,
 		"import": event.AdminChanges, "import.finish": event.AdminChanges, "accept.clock": event.AdminChanges, "witness.add": event.AdminChanges,
-		"key.use": event.Credentials, "events.view": event.DataAccess, "moon.landing": event.Other,
+		"key.use": event.Credentials, "event.view": event.DataAccess, "moon.landing": event.Other,
 	} {
 		raw, err := source.Act{Action: action}.Raw()
 		if err != nil {

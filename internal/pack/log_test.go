@@ -348,7 +348,7 @@ func history(t testing.TB, seed byte) *log {
 				l.event("exhibit", event.Logins, when.Add(-3*time.Minute)))
 			rejects = append(rejects, l.reject("hcp-prod", when), l.reject("hcp-prod", when), l.reject("okta.system", when))
 		}
-		if i < 44 || i > 47 { // an outage
+		if i < 60 || i > 63 { // an outage
 			for _, s := range []string{"hcp-prod", "okta.system", "exhibit"} {
 				covers[s] = coverage.Interval{From: when.Add(-7 * time.Hour), To: when.Add(-time.Hour)}
 			}

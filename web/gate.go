@@ -1,7 +1,6 @@
 package web
 
 import (
-	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -41,10 +40,7 @@ func (s *server) gate(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		may, listed := s.allowed[c.Request().Method+" "+c.Path()]
 		if !listed {
-			if err := next(c); isRouting(err) {
-				return err // no such page, or not with this method
-			}
-			return ErrNotFound
+			return s.unlisted(c)
 		}
 		if may.public {
 			return next(c)
@@ -61,9 +57,14 @@ func (s *server) gate(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-// isRouting reports whether err is the router's own answer: then no handler ran.
-func isRouting(err error) bool {
-	return errors.Is(err, echo.ErrNotFound) || errors.Is(err, echo.ErrMethodNotAllowed)
+// unlisted answers for what is not in the table, without calling any handler.
+func (s *server) unlisted(c echo.Context) error {
+	for _, method := range []string{http.MethodGet, http.MethodPost} {
+		if _, other := s.allowed[method+" "+c.Path()]; other {
+			return echo.ErrMethodNotAllowed
+		}
+	}
+	return ErrNotFound
 }
 
 // refuse records that somebody was kept out and says so to them.

@@ -129,12 +129,38 @@ func TestParseRefusesEveryOtherText(t *testing.T) {
 				if err := got.Parse(changed); err == nil && string(got.AppendLine(nil)) != changed {
 					t.Fatalf("accepted %q", changed)
 				}
+				checkParseFields(t, changed)
 			}
 		}
 	}
 	for _, bad := range []string{"", "{}", "null", `{"v":2,"salt":""}`} {
 		if err := new(event.Event).Parse(bad); !errors.Is(err, event.ErrNotCanonical) {
 			t.Errorf("Parse(%q) = %v, want ErrNotCanonical", bad, err)
+		}
+	}
+}
+
+// checkParseFields checks that ParseFields is Parse without Raw.
+func checkParseFields(t fataler, line string) {
+	var whole, fields event.Event
+	err, fieldsErr := whole.Parse(line), fields.ParseFields(line)
+	whole.Raw = ""
+	if (err == nil) != (fieldsErr == nil) || err == nil && whole != fields {
+		t.Fatalf("%q: Parse says %v, ParseFields %v", line, err, fieldsErr)
+	}
+}
+
+func TestParseTime(t *testing.T) {
+	for s, good := range map[string]bool{
+		"2024-02-29T23:59:59.999999999Z": true, "1970-01-01T00:00:00.000000000Z": true,
+		"2023-02-29T00:00:00.000000000Z": false, "2024-13-01T00:00:00.000000000Z": false, "2024-00-01T00:00:00.000000000Z": false,
+		"2024-01-00T00:00:00.000000000Z": false, "2024-01-01T24:00:00.000000000Z": false, "2024-01-01T00:60:00.000000000Z": false,
+		"2024-01-01T00:00:60.000000000Z": false, "2200-01-01T00:00:00.000000000Z": false, "1969-12-31T23:59:59.999999999Z": false,
+		"2024-01-01 00:00:00.000000000Z": false, "2024-01-01T00:00:00.00000000Z": false, "": false,
+	} {
+		got, err := event.ParseTime(s)
+		if (err == nil) != good || good && got.Format(event.TimeFormat) != s {
+			t.Errorf("ParseTime(%q) = %v, %v", s, got, err)
 		}
 	}
 }
@@ -152,6 +178,7 @@ func FuzzParse(f *testing.F) {
 		if err := e.Parse(line); err == nil && string(e.AppendLine(nil)) != line {
 			t.Fatalf("event accepted %q, writes %q", line, e.AppendLine(nil))
 		}
+		checkParseFields(t, line)
 		var er event.Erased
 		if err := er.Parse(line); err == nil && string(er.AppendLine(nil)) != line {
 			t.Fatalf("erased accepted %q, writes %q", line, er.AppendLine(nil))

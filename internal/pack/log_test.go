@@ -185,7 +185,9 @@ func (l *log) batch(when time.Time, events []event.Event, rejects []event.Reject
 		of(e.Source).Fetched++
 		l.rows = append(l.rows, row{seq: seq, e: e})
 	}
-	slices.SortFunc(rejects, func(a, b event.Reject) int { return cmp.Or(a.Received.Compare(b.Received), bytes.Compare(a.SHA256[:], b.SHA256[:])) })
+	slices.SortFunc(rejects, func(a, b event.Reject) int {
+		return cmp.Or(a.Received.Compare(b.Received), bytes.Compare(a.SHA256[:], b.SHA256[:]))
+	})
 	for _, r := range rejects {
 		k := key{r.Source, r.Received.Format(time.DateOnly), event.Rejects}
 		leaves[k] = append(leaves[k], event.Leaf(r.AppendLine(nil)))
@@ -361,7 +363,9 @@ func history(t testing.TB, seed byte) *log {
 
 func (l *log) deletions() {
 	when := l.state.At.Add(time.Hour)
-	in := func(r row) bool { return r.e.Source == "hcp-prod" && r.e.Time.After(at("2026-03-29T00:00:00Z")) && !l.state.Void(r.seq) }
+	in := func(r row) bool {
+		return r.e.Source == "hcp-prod" && r.e.Time.After(at("2026-03-29T00:00:00Z")) && !l.state.Void(r.seq)
+	}
 	i := l.find(func(r row) bool { return in(r) && r.e.Section == event.Logins })
 	j := l.find(func(r row) bool { return in(r) && r.e.Section == event.Other })
 	by := l.add(ledger.Record{At: when, Kind: ledger.KindErase, Erase: &ledger.Erase{Reason: "court order", By: "ann", Events: []ledger.EventRef{l.ref(i), l.ref(j)}}})
@@ -427,8 +431,10 @@ func (l *log) params() pack.Params {
 		Period:     coverage.Interval{From: time.Date(2026, 3, 27, 0, 0, 0, 0, zone), To: time.Date(2026, 4, 3, 0, 0, 0, 0, zone)},
 		Zone:       zone,
 		Checkpoint: l.signed[len(l.signed)-1], Key: l.keys[len(l.keys)-1].public, Signer: l.keys[len(l.keys)-1].signer(),
-		Temp:  l.t.TempDir(),
-		Cover: func(s *pack.Summary) ([]byte, error) { return fmt.Appendf(nil, "<h1>%d events</h1>", s.Counts.Events), nil },
+		Temp: l.t.TempDir(),
+		Cover: func(s *pack.Summary) ([]byte, error) {
+			return fmt.Appendf(nil, "<h1>%d events</h1>", s.Counts.Events), nil
+		},
 	}
 }
 

@@ -24,14 +24,15 @@ type pair struct {
 	file   int
 	walk   walk
 	table  table
-	broken bool // a line is wrong: the CSV can no longer be made again
+	broken bool        // a line is wrong: the CSV can no longer be made again
+	used   chan []byte // CSV that was compared, to be filled again
 	count  SectionCount
 	counts [][rejectsIndex]uint64 // events in the period, by source and section
 	groups rejectGroups           // of the rejects file
 }
 
 func (v *verifier) newPair(file int) *pair {
-	p := &pair{v: v, file: file, count: SectionCount{Name: fileName(file)}, counts: make([][rejectsIndex]uint64, len(v.r.sources)), groups: rejectGroups{}}
+	p := &pair{v: v, file: file, used: make(chan []byte, 4), count: SectionCount{Name: fileName(file)}, counts: make([][rejectsIndex]uint64, len(v.r.sources)), groups: rejectGroups{}}
 	p.walk = walk{r: v.r, segs: v.r.files[file], report: func(what string) {
 		p.broken = true
 		v.find(p.lines(), what, doNotRely)
@@ -75,7 +76,7 @@ func (p *pair) check(ctx context.Context) error {
 	var same comparison
 	if p.file != rejectsIndex {
 		p.table.sectionHead(p.v.m.Zone)
-		g.Go(func() error { return same.run(ctx, p.v, p.csv(), made) })
+		g.Go(func() error { return same.run(ctx, p.v, p.csv(), made, p.used) })
 	}
 	g.Go(func() error {
 		defer close(made)
@@ -141,7 +142,12 @@ func (p *pair) pass(ctx context.Context, made chan<- []byte, size int) error {
 		return nil
 	}
 	b := p.table.b
-	p.table.b = make([]byte, 0, cap(b))
+	select {
+	case p.table.b = <-p.used:
+		p.table.b = p.table.b[:0]
+	default:
+		p.table.b = make([]byte, 0, cap(b))
+	}
 	return send(ctx, made, b)
 }
 
@@ -151,7 +157,7 @@ func (p *pair) event(line string, leaf tlog.Hash) {
 		return
 	}
 	var e event.Event
-	if err := e.Parse(line); err != nil {
+	if err := e.ParseFields(line); err != nil {
 		p.malformed(leaf)
 		return
 	}
@@ -229,7 +235,7 @@ type comparison struct {
 	what string // where it differs; empty when it does not
 }
 
-func (c *comparison) run(ctx context.Context, v *verifier, name string, made <-chan []byte) error {
+func (c *comparison) run(ctx context.Context, v *verifier, name string, made <-chan []byte, used chan<- []byte) error {
 	s, err := v.c.stream(name)
 	if err != nil {
 		v.unreadable(name, err)
@@ -238,7 +244,7 @@ func (c *comparison) run(ctx context.Context, v *verifier, name string, made <-c
 		return nil
 	}
 	defer s.close()
-	if err := c.read(ctx, s, made); err != nil {
+	if err := c.read(ctx, s, made, used); err != nil {
 		v.unreadable(name, err)
 	}
 	for range made {
@@ -247,7 +253,7 @@ func (c *comparison) run(ctx context.Context, v *verifier, name string, made <-c
 	return ctx.Err()
 }
 
-func (c *comparison) read(ctx context.Context, s *stream, made <-chan []byte) error {
+func (c *comparison) read(ctx context.Context, s *stream, made <-chan []byte, used chan<- []byte) error {
 	b := make([]byte, 0, 2*blockSize)
 	row := 1
 	for want := range made {
@@ -271,6 +277,10 @@ func (c *comparison) read(ctx context.Context, s *stream, made <-chan []byte) er
 			return err
 		}
 		row += bytes.Count(want, []byte("\n"))
+		select {
+		case used <- want:
+		default:
+		}
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}

@@ -1,0 +1,227 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"path/filepath"
+	"time"
+
+	"exhibit/ingest"
+	"exhibit/ingest/source"
+	"exhibit/reports"
+	"exhibit/web"
+	"exhibit/web/site"
+
+	"golang.org/x/sync/errgroup"
+)
+
+type serveCmd struct{}
+
+// Run runs everything until it is told to stop.
+func (serveCmd) Run(ctx context.Context, c *cli, log *slog.Logger) error {
+	config, err := c.config()
+	if err != nil {
+		return err
+	}
+	return serve(ctx, config, log, func(address string) { log.Info("serving", "url", config.Web.BaseURL, "address", address) })
+}
+
+// serve runs the product. ready is called once when pages can be asked for.
+func serve(ctx context.Context, config Config, log *slog.Logger, ready func(address string)) error {
+	if err := config.checkServe(); err != nil {
+		return err
+	}
+	w, err := openWriter(ctx, config, log, ingest.Accept{})
+	if err != nil {
+		return err
+	}
+	err = w.serve(ctx, ready)
+	return errors.Join(err, w.Close())
+}
+
+// serve starts what runs beside each other. The order of the end is: no more
+// requests and polls; workers commit what they held back; then, in Close, the
+// committer finishes its record, and store and engine stop.
+func (w *writer) serve(ctx context.Context, ready func(address string)) error {
+	if err := w.declare(ctx, false); err != nil {
+		return err
+	}
+	workers, err := w.workers()
+	if err != nil {
+		return err
+	}
+	maker, err := w.maker()
+	if err != nil {
+		return err
+	}
+	packs, err := reports.OpenPacks(filepath.Join(w.config.Data, "packs"), maker, w.log, rand.Reader)
+	if err != nil {
+		return err
+	}
+	handler, err := w.pages(maker, packs, workers)
+	if err != nil {
+		return err
+	}
+	listener, err := net.Listen("tcp", w.config.Web.Listen)
+	if err != nil {
+		return fmt.Errorf("web: %w", err)
+	}
+	socket, err := w.dir.Listen()
+	if err != nil {
+		return errors.Join(err, listener.Close())
+	}
+	handoff := &ingest.Handoff{Committer: w.committer, Log: w.ledger, Diary: w.diary, Kinds: w.kinds, Secret: w.secret, Now: time.Now, Slog: w.log}
+	depositor := &ingest.Depositor{Witnesses: w.witnesses(), Log: w.ledger, Diary: w.diary, Now: time.Now, Slog: w.log, After: time.After}
+	auditor := &ingest.Auditor{DB: w.db, Log: w.ledger, Diary: w.diary, Dir: w.dir, Now: time.Now, Slog: w.log, After: time.After}
+
+	group, ctx := errgroup.WithContext(ctx)
+	for _, worker := range workers {
+		group.Go(func() error { return worker.Run(ctx) })
+	}
+	group.Go(func() error { return packs.Run(ctx) })
+	group.Go(func() error { return handoff.Serve(ctx, socket) })
+	group.Go(func() error { return depositor.Run(ctx) })
+	group.Go(func() error { return auditor.Run(ctx) })
+	group.Go(func() error { return serveHTTP(ctx, web.Server(w.config.Web.Listen, handler, w.log), listener) })
+	ready(listener.Addr().String())
+	return group.Wait()
+}
+
+// serveHTTP serves until the context ends, then lets requests finish for a while.
+func serveHTTP(ctx context.Context, server *http.Server, l net.Listener) error {
+	ended := make(chan error, 1)
+	go func() { ended <- server.Serve(l) }()
+	select {
+	case err := <-ended:
+		return fmt.Errorf("web: %w", err)
+	case <-ctx.Done():
+	}
+	patience, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+	defer cancel()
+	if err := server.Shutdown(patience); err != nil {
+		return fmt.Errorf("web: stop: %w", err)
+	}
+	return nil
+}
+
+// declare brings the ledger's list of sources up to the configuration. With only,
+// sources that are not configured are left as they are.
+func (w *writer) declare(ctx context.Context, only bool) error {
+	own, err := source.Lookup(w.kinds, source.Own)
+	if err != nil {
+		return err
+	}
+	list := []ingest.Declaration{{Name: source.Own, Kind: own, System: "Exhibit"}}
+	for _, s := range w.config.Sources {
+		kind, err := source.Lookup(w.kinds, s.Kind)
+		if err != nil {
+			return err
+		}
+		since, err := parseMoment(s.Since, w.config.Zone)
+		if err != nil {
+			return err
+		}
+		host := ""
+		if u, err := url.Parse(s.Settings["url"]); err == nil {
+			host = u.Host
+		}
+		list = append(list, ingest.Declaration{Name: s.Name, Kind: kind, System: s.System, Host: host, Environment: s.Environment, Settle: s.Settle, Since: since})
+	}
+	return w.ledger.Declare(ctx, list, only)
+}
+
+// workers returns a worker for each source that is polled.
+func (w *writer) workers() ([]*ingest.Worker, error) {
+	var list []*ingest.Worker
+	version, _ := buildVersion()
+	for _, s := range w.config.Sources {
+		kind, err := source.Lookup(w.kinds, s.Kind)
+		if err != nil {
+			return nil, err
+		}
+		if s.Push || kind.NewPuller == nil {
+			continue
+		}
+		settings, err := s.settings(kind)
+		if err != nil {
+			return nil, fmt.Errorf("configuration: source %s: %w", s.Name, err)
+		}
+		puller, err := kind.NewPuller(source.Config{Name: s.Name, Settings: settings, UserAgent: "exhibit/" + version, Now: time.Now})
+		if err != nil {
+			return nil, err
+		}
+		since, err := parseMoment(s.Since, w.config.Zone)
+		if err != nil {
+			return nil, err
+		}
+		settle := s.Settle
+		if settle == 0 {
+			settle = kind.Settle
+		}
+		feed := ingest.Feed{Name: s.Name, Kind: kind, Puller: puller, Since: since, Settle: settle, Every: s.Every}
+		list = append(list, ingest.NewWorker(ingest.WorkerOptions{Feed: feed, Log: w.ledger, Committer: w.committer, Secret: w.secret, Now: time.Now, Slog: w.log}))
+	}
+	return list, nil
+}
+
+// provider returns the identity provider of the configuration.
+func (c *Config) provider() (web.Provider, error) {
+	o := c.Web.OIDC
+	clientSecret, err := secret("web.oidc.client_secret", o.ClientSecretFile, o.ClientSecretEnv)
+	return web.Provider{Issuer: o.Issuer, ClientID: o.ClientID, ClientSecret: clientSecret, Scopes: o.Scopes, GroupsClaim: o.GroupsClaim, Roles: o.Roles}, err
+}
+
+func (w *writer) pages(maker *reports.Maker, packs *reports.Packs, workers []*ingest.Worker) (http.Handler, error) {
+	provider, err := w.config.provider()
+	if err != nil {
+		return nil, err
+	}
+	zone, err := reports.LoadZone(w.config.Zone)
+	if err != nil {
+		return nil, err
+	}
+	var engagements []web.Engagement
+	for _, e := range w.config.Engagements {
+		one, err := e.engagement()
+		if err != nil {
+			return nil, err
+		}
+		engagements = append(engagements, one)
+	}
+	var proxies []netip.Prefix
+	for _, p := range w.config.Web.Proxies {
+		prefix, err := netip.ParsePrefix(p)
+		if err != nil {
+			return nil, err
+		}
+		proxies = append(proxies, prefix)
+	}
+	pages := site.New(site.Deps{})
+	return web.New(web.Deps{BaseURL: w.config.Web.BaseURL, Instance: w.config.Web.Instance, Provider: provider,
+		Sessions: web.SessionLimits{Idle: w.config.Web.Idle, Absolute: w.config.Web.Absolute}, Proxies: proxies, Zone: zone, Engagements: engagements,
+		Overview: pages, Reports: pages, Packs: pages, Coverage: pages, Sources: pages, Events: pages, Audit: acts{w.diary},
+		Log: w.log, Now: time.Now, Rand: rand.Reader, Client: &http.Client{Timeout: 20 * time.Second}})
+}
+
+// acts keeps what people do on pages in the diary.
+type acts struct{ diary *ingest.Diary }
+
+// Record makes acts a web.Audit.
+func (a acts) Record(ctx context.Context, x web.Action) error {
+	reason := ""
+	for _, name := range []string{"reason", "role", "framework", "period", "engagement"} {
+		if x.Details[name] != "" {
+			reason += name + ": " + x.Details[name] + "; "
+		}
+	}
+	return a.diary.Write(ctx, source.Act{Action: x.Name, Outcome: x.Outcome, IP: x.IP, UserAgent: x.UserAgent, RequestID: x.RequestID,
+		Actor:  source.Party{Type: x.Actor.Type, ID: x.Actor.ID, Name: x.Actor.Name, Email: x.Actor.Email},
+		Target: source.Party{Type: x.Target.Type, ID: x.Target.ID, Name: x.Target.Name}, Reason: reason})
+}

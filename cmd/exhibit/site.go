@@ -1,0 +1,168 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"exhibit/ingest"
+	"exhibit/ingest/source"
+	"exhibit/internal/engine"
+	"exhibit/internal/ledger"
+	"exhibit/internal/store"
+	"exhibit/migrations"
+
+	"golang.org/x/mod/sumdb/note"
+)
+
+// A site is an open data directory with its store.
+type site struct {
+	config Config
+	dir    ingest.Dir
+	log    *slog.Logger
+	kinds  []source.Kind
+	db     *store.DB
+	close  []func() error // in the order of opening
+}
+
+// open opens the store of the configuration: a server, the embedded engine that
+// another process runs on the data directory, or one of its own.
+func open(ctx context.Context, config Config, log *slog.Logger) (*site, error) {
+	s := &site{config: config, dir: ingest.Dir(config.Data), log: log, kinds: source.Kinds()}
+	options, err := s.address(ctx)
+	if err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	if s.db, err = store.Open(ctx, options); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	s.close = append(s.close, s.db.Close)
+	if err := s.db.Migrate(ctx, migrations.FS); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	return s, nil
+}
+
+func (s *site) address(ctx context.Context) (store.Options, error) {
+	c := s.config.ClickHouse
+	if len(c.Addrs) > 0 {
+		password, err := secret("clickhouse.password", c.PasswordFile, c.PasswordEnv)
+		if err != nil {
+			return store.Options{}, err
+		}
+		tls, err := c.tls()
+		return store.Options{Addrs: c.Addrs, Database: c.Database, User: c.User, Password: password, TLS: tls}, err
+	}
+	a, err := engine.Attach(ctx, s.config.Data)
+	if err != nil {
+		s.log.Debug("no engine to attach to", "reason", err)
+		started, err := engine.Start(ctx, engine.Options{Dir: s.config.Data, Log: s.log, MaxMemory: uint64(c.MaxMemory)})
+		if err != nil {
+			return store.Options{}, err
+		}
+		s.close = append(s.close, started.Close)
+		a = started.Address()
+	}
+	return store.Options{Addrs: []string{a.Addr}, Database: c.Database, User: a.User, Password: a.Password}, nil
+}
+
+// Close closes what was opened, the last first.
+func (s *site) Close() error {
+	var errs []error
+	for i := len(s.close) - 1; i >= 0; i-- {
+		errs = append(errs, s.close[i]())
+	}
+	s.close = nil
+	return errors.Join(errs...)
+}
+
+// reader returns a reader of the ledger and the key that signs it.
+func (s *site) reader() (*store.Reader, ledger.SigningKey, error) {
+	key, err := s.dir.ExistingKey()
+	if err != nil {
+		return nil, key, fmt.Errorf("%w. Nothing was ever written with this data directory: run 'exhibit serve' or 'exhibit import' first", err)
+	}
+	verifier, err := key.Verifier()
+	if err != nil {
+		return nil, key, err
+	}
+	return s.db.NewReader(note.VerifierList(verifier)), key, nil
+}
+
+// A writer is a site that this process writes to.
+type writer struct {
+	*site
+	ledger    *ingest.Log
+	committer *ingest.Committer
+	diary     *ingest.Diary
+	secret    []byte
+	stop      func() error // ends the committer
+}
+
+// openWriter makes this process the writer. ingest.ErrLocked says that another
+// process is.
+func openWriter(ctx context.Context, config Config, log *slog.Logger, accept ingest.Accept) (*writer, error) {
+	dir := ingest.Dir(config.Data)
+	unlock, err := dir.Lock()
+	if err != nil {
+		return nil, err
+	}
+	s, err := open(ctx, config, log)
+	if err != nil {
+		return nil, errors.Join(err, unlock())
+	}
+	s.close = append([]func() error{unlock}, s.close...)
+	w, err := s.startWriting(ctx, accept)
+	if err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	return w, nil
+}
+
+func (s *site) startWriting(ctx context.Context, accept ingest.Accept) (*writer, error) {
+	key, err := s.dir.Key(s.config.Origin)
+	if err != nil {
+		return nil, err
+	}
+	w := &writer{site: s}
+	if w.secret, err = s.dir.Secret(); err != nil {
+		return nil, err
+	}
+	w.ledger, err = ingest.OpenLog(ctx, s.logOptions(key, accept))
+	if err != nil {
+		return nil, err
+	}
+	w.committer = ingest.NewCommitter(w.ledger)
+	own, err := source.Lookup(s.kinds, source.Own)
+	if err != nil {
+		return nil, errors.Join(err, w.ledger.Close())
+	}
+	w.diary = ingest.NewDiary(w.committer, own, w.secret, time.Now)
+	running, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	ended := make(chan error, 1)
+	go func() { ended <- w.committer.Run(running) }()
+	w.stop = func() error {
+		cancel()
+		return errors.Join(<-ended, w.ledger.Close())
+	}
+	s.close = append(s.close, w.stop)
+	return w, nil
+}
+
+func (s *site) logOptions(key ledger.SigningKey, accept ingest.Accept) ingest.LogOptions {
+	kinds := make(map[string]source.Kind)
+	for _, k := range s.kinds {
+		kinds[k.Name] = k
+	}
+	kindOf := make(map[string]string)
+	for _, c := range s.config.Sources {
+		kindOf[c.Name] = c.Kind
+	}
+	return ingest.LogOptions{DB: s.db, Key: key, Path: s.dir.Ledger(), Now: time.Now, Random: random(), Log: s.log, Accept: accept,
+		Renormalize: ingest.Renormalizer(func(name string) (source.Kind, bool) {
+			k, ok := kinds[kindOf[name]]
+			return k, ok
+		})}
+}

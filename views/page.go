@@ -48,7 +48,7 @@ type Link struct{ Text, Path string }
 
 // SignIn is the page for somebody who has not signed in.
 type SignIn struct {
-	Provider string // host of the identity provider
+	Provider string // the identity provider as people call it
 	Start    string // address path that starts the sign-in
 	Out      bool   // somebody has just signed out
 }

@@ -232,7 +232,7 @@ func (s DayState) mark() string {
 	case Lost:
 		return "×"
 	case Altered:
-		return "≠"
+		return "Δ"
 	case Expired:
 		return "−"
 	}
@@ -384,7 +384,19 @@ func iso(t time.Time) string { return t.UTC().Format(time.DateOnly) }
 
 func seconds(t time.Time) string { return t.UTC().Format(secondLayout) }
 
-func localSeconds(t time.Time, zone *time.Location) string { return t.In(zone).Format(secondLayout) }
+// localSeconds leaves the date out where it is the same day.
+func localSeconds(t time.Time, zone *time.Location) string {
+	if in := t.In(zone); in.Format(time.DateOnly) != t.UTC().Format(time.DateOnly) {
+		return in.Format(secondLayout)
+	} else {
+		return in.Format(time.TimeOnly)
+	}
+}
+
+// present keeps the words that are not empty.
+func present(words ...string) []string {
+	return slices.DeleteFunc(words, func(w string) bool { return w == "" })
+}
 
 func utcZone() *time.Location { return time.UTC }
 

@@ -32,7 +32,7 @@ func (s *server) signIn(c echo.Context) error {
 		return c.Redirect(http.StatusSeeOther, back)
 	}
 	return s.render(c, "Sign in", views.SignInPage(views.SignIn{
-		Provider: s.provider.host(), Start: startPath + "?return=" + url.QueryEscape(back)}))
+		Provider: s.provider.called(), Start: startPath + "?return=" + url.QueryEscape(back)}))
 }
 
 // startSignIn sends the browser to the provider with state, nonce and a PKCE
@@ -136,7 +136,7 @@ func (s *server) signOut(c echo.Context) error {
 
 func (s *server) signedOut(c echo.Context) error {
 	return s.render(c, "Signed out", views.SignInPage(views.SignIn{
-		Provider: s.provider.host(), Start: startPath, Out: true}))
+		Provider: s.provider.called(), Start: startPath, Out: true}))
 }
 
 func (s *server) loginOf(c echo.Context) (login, error) {
@@ -181,7 +181,7 @@ func (s *server) noRole(who Identity) *Problem {
 
 func (s *server) providerDown(err error) error {
 	return &Problem{Status: http.StatusBadGateway, Heading: "The identity provider does not answer",
-		Sentence: fmt.Sprintf("Signing in needs %s, and it could not be reached. Collection goes on meanwhile.", s.provider.host()),
+		Sentence: fmt.Sprintf("Signing in needs %s, and it could not be reached. Collection goes on meanwhile.", s.provider.called()),
 		Help:     []string{"Try again in a minute.", "If it stays so, the administrator finds the reason in the log."},
 		Link:     linkTo("Try again", signInPath), Cause: err}
 }

@@ -18,6 +18,8 @@ import (
 
 // Provider describes the identity provider and what its groups may do here.
 type Provider struct {
+	// Name is what people call the provider: "Okta". Empty: its host.
+	Name         string
 	Issuer       string
 	ClientID     string
 	ClientSecret string // empty for a public client: PKCE is always used
@@ -113,8 +115,11 @@ func (p *relyingParty) discover(ctx context.Context) (*discovery, error) {
 	return p.found, nil
 }
 
-// host is the provider as people know it.
-func (p *relyingParty) host() string {
+// called is the provider as people know it.
+func (p *relyingParty) called() string {
+	if p.Name != "" {
+		return p.Name
+	}
 	u, err := url.Parse(p.Issuer)
 	if err != nil {
 		return p.Issuer

@@ -132,7 +132,7 @@ func ping(ctx context.Context, a Address, patience time.Duration) error {
 // poll calls try, at first every few milliseconds and later less often, until
 // it succeeds or ctx ends; then it returns the last error that try gave.
 func poll(ctx context.Context, try func() error) error {
-	for wait := 5 * time.Millisecond; ; wait = min(2*wait, 200*time.Millisecond) {
+	for wait := 2 * time.Millisecond; ; wait = min(wait+wait/4+1, 100*time.Millisecond) {
 		err := try()
 		if err == nil {
 			return nil

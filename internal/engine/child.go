@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"runtime"
 	"unsafe"
@@ -53,6 +54,9 @@ func Child(args []string, stdin io.Reader) error {
 		return errors.New("this command is started by Exhibit itself: use exhibit serve")
 	}
 	go exitWith(stdin)
+	// A service manager or a terminal may signal all processes at once: the
+	// parent still needs the engine for what it does before it leaves.
+	signal.Ignore(unix.SIGINT, unix.SIGTERM, unix.SIGHUP)
 	unix.Umask(0o077)
 
 	// The engine before this one may be on its way out. Waiting here, and not

@@ -24,10 +24,19 @@
 //
 // The user can see and do everything in the databases whose names begin with
 // Options.Database, which the client creates; settings are free. It has no
-// access to files (but see Options.AllowFile), URLs or other servers, cannot
-// manage users, and cannot stop the engine. Connections break when the child
-// is restarted, as with any server that restarts; address, user and password
-// stay the same until Close, so a connection pool recovers by itself.
+// table functions or table engines for files (but see Options.AllowFile), URLs
+// or other servers, cannot manage users, and cannot stop the engine. The scalar
+// function file() cannot be taken away in this library, so SQL must never be
+// built from what others say. BACKUP and RESTORE write directories, not zip
+// files.
+//
+// Connections break when the child is restarted, as with any server that
+// restarts; address, user and password stay the same until Close, so a
+// connection pool recovers by itself.
+//
+// Other users of the machine can open a connection and no more: there is one
+// user without a password, which the library needs for itself, and no query of
+// it is parsed. Who can connect often enough may still exhaust the connections.
 //
 // The child has no orderly shutdown: it exits at once when its stdin closes.
 // What ClickHouse has acknowledged survives that as it survives a crash.

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -215,6 +216,89 @@ func TestKilledChildIsReplaced(t *testing.T) {
 	}
 	if attached, err := engine.Attach(t.Context(), e.Dir()); err != nil || attached != e.Address() {
 		t.Errorf("attach: got %v, %v; want %v", attached, err, e.Address())
+	}
+}
+
+// A client that is killed, or gives a query up, resets its connection.
+func TestClientsMayBreakOff(t *testing.T) {
+	e := start(t, engine.Options{})
+	pid, conn := e.Pid(), open(t, e.Address())
+	mustExec(t, conn, "CREATE DATABASE exhibit", "CREATE TABLE exhibit.t (n UInt64) ENGINE MergeTree ORDER BY n")
+	for round := range 20 {
+		ctx, cancel := context.WithCancel(t.Context())
+		rows, err := conn.Query(ctx, "SELECT number, repeat('x', 1000) FROM system.numbers SETTINGS max_block_size = 1000")
+		if err != nil || !rows.Next() {
+			t.Fatalf("round %d: no row: %v", round, err)
+		}
+		cancel() // with rows on their way
+		rows.Close()
+
+		ctx, cancel = context.WithCancel(t.Context())
+		batch, err := conn.PrepareBatch(ctx, "INSERT INTO exhibit.t")
+		if err != nil {
+			t.Fatalf("round %d: %v", round, err)
+		}
+		for n := range uint64(1000) {
+			if err := batch.Append(n); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := batch.Flush(); err != nil {
+			t.Fatal(err)
+		}
+		cancel()
+		batch.Abort() // reports the cancellation, if anything
+
+		reset(t, e.Address())
+	}
+	eventually(t, "the end of abandoned queries", func() bool {
+		return count(t, conn, "SELECT count() FROM system.processes WHERE user = currentUser()") == 1
+	})
+	if e.Pid() != pid || e.Restarts() != 0 {
+		t.Errorf("the child was replaced: %d restarts", e.Restarts())
+	}
+}
+
+// reset signs in and breaks the connection off without reading the answer.
+func reset(t *testing.T, a engine.Address) {
+	t.Helper()
+	conn, err := net.Dial("tcp", a.Addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	hello := []byte{0}
+	text := func(s string) { hello = append(append(hello, byte(len(s))), s...) }
+	text("test")
+	hello = append(hello, 1, 0, 0xae, 0xa9, 0x03) // version 1.0, protocol 54446
+	text("system")
+	text(a.User)
+	text(a.Password)
+	if _, err := conn.Write(hello); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := conn.Read(make([]byte, 1)); err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(conn.(*net.TCPConn).SetLinger(0), conn.Close()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// A service manager ends all processes of a service at once; the parent is to
+// have its engine until it lets go of it.
+func TestChildLeavesItsEndToTheParent(t *testing.T) {
+	e := start(t, engine.Options{})
+	pid, conn := e.Pid(), open(t, e.Address())
+	for _, signal := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP} {
+		if err := syscall.Kill(pid, signal); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := count(t, conn, "SELECT toUInt64(sum(sleepEachRow(0.1))) FROM numbers(5) SETTINGS max_block_size = 1"); n != 0 {
+		t.Errorf("got %d, want 0", n)
+	}
+	if e.Pid() != pid || e.Restarts() != 0 {
+		t.Errorf("the child was replaced: %d restarts", e.Restarts())
 	}
 }
 

@@ -113,23 +113,36 @@ func findName(f *elf.File) (uintptr, error) {
 // findTable returns the index of the class's virtual table in words, which
 // begin at address begin. Anything but exactly one is an error.
 func findTable(words []uintptr, begin, name uintptr) (int, error) {
-	infos, found := map[uintptr]bool{}, -1
-	for i, word := range words {
-		if word == name && i > 0 {
-			infos[begin+uintptr(i-1)*wordSize] = true
-		}
+	at, err := only(words, name) // the second word of the type info
+	if err != nil {
+		return 0, fmt.Errorf("type info of class %s: %w", handlerName, err)
 	}
+	info := begin + uintptr(at-1)*wordSize
+	at, err = only(words, info) // the second word of the table
+	if err != nil {
+		return 0, fmt.Errorf("table of class %s: %w", handlerName, err)
+	}
+	table := at - 1
+	if words[table] != 0 || table+handlerFirst+handlerCount > len(words) {
+		return 0, fmt.Errorf("table of class %s: not of the expected form", handlerName)
+	}
+	return table, nil
+}
+
+// only returns the index of the only word that has the value.
+func only(words []uintptr, value uintptr) (int, error) {
+	found := 0
 	for i, word := range words {
-		if i == 0 || !infos[word] || words[i-1] != 0 || i-1+handlerFirst+handlerCount > len(words) {
+		if word != value {
 			continue
 		}
-		if found >= 0 {
-			return 0, fmt.Errorf("class %s has two tables", handlerName)
+		if found > 0 {
+			return 0, errors.New("found twice")
 		}
-		found = i - 1
+		found = i
 	}
-	if found < 0 {
-		return 0, fmt.Errorf("class %s has no table", handlerName)
+	if found == 0 { // the first word has nothing before it that it could belong to
+		return 0, errors.New("not found")
 	}
 	return found, nil
 }

@@ -21,7 +21,7 @@ const (
 
 // lockPatience is how long Start tries for the parent's lock: Attach holds it
 // for an instant to see whether it is free.
-const lockPatience = time.Second
+const lockPatience = 250 * time.Millisecond
 
 // ErrInUse is returned by Start when another process serves the directory.
 var ErrInUse = errors.New("data directory is in use")

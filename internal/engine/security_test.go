@@ -144,13 +144,16 @@ func swarm(addr string) int {
 }
 
 // garbage is what no client says: another protocol, a name of 16 EiB, noise,
-// a greeting that breaks off.
+// a greeting that breaks off; half of them reset the connection.
 func garbage(addr string, round int) {
 	conn, err := net.DialTimeout("tcp", addr, deadline)
 	if err != nil {
 		return
 	}
 	defer conn.Close()
+	if round%2 == 0 {
+		conn.(*net.TCPConn).SetLinger(0)
+	}
 	huge := "\x00\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01"
 	noise := make([]byte, 4096)
 	rand.Read(noise)

@@ -90,8 +90,21 @@ func (w *writer) serve(ctx context.Context, ready func(address string)) error {
 	group.Go(func() error { return depositor.Run(ctx) })
 	group.Go(func() error { return auditor.Run(ctx) })
 	group.Go(func() error { return serveHTTP(ctx, web.Server(w.config.Web.Listen, handler, w.log), listener) })
+	if w.engine != nil {
+		group.Go(func() error { return w.watchEngine(ctx) })
+	}
 	ready(listener.Addr().String())
 	return group.Wait()
+}
+
+// watchEngine ends the program when its engine has stopped for good.
+func (w *writer) watchEngine(ctx context.Context) error {
+	select {
+	case <-w.engine.Done():
+		return fmt.Errorf("the database engine stopped: %w", w.engine.Err())
+	case <-ctx.Done():
+		return nil
+	}
 }
 
 // serveHTTP serves until the context ends, then lets requests finish for a while.

@@ -24,6 +24,7 @@ type site struct {
 	log    *slog.Logger
 	kinds  []source.Kind
 	db     *store.DB
+	engine *engine.Engine // nil: a server, or another process runs it
 	close  []func() error // in the order of opening
 }
 
@@ -58,12 +59,12 @@ func (s *site) address(ctx context.Context) (store.Options, error) {
 	a, err := engine.Attach(ctx, s.config.Data)
 	if err != nil {
 		s.log.Debug("no engine to attach to", "reason", err)
-		started, err := engine.Start(ctx, engine.Options{Dir: s.config.Data, Log: s.log, MaxMemory: uint64(c.MaxMemory)})
+		s.engine, err = engine.Start(ctx, engine.Options{Dir: s.config.Data, Log: s.log, MaxMemory: uint64(c.MaxMemory)})
 		if err != nil {
 			return store.Options{}, err
 		}
-		s.close = append(s.close, started.Close)
-		a = started.Address()
+		s.close = append(s.close, s.engine.Close)
+		a = s.engine.Address()
 	}
 	return store.Options{Addrs: []string{a.Addr}, Database: c.Database, User: a.User, Password: a.Password}, nil
 }

@@ -1,0 +1,82 @@
+# make demo   everything installed and running, the address printed
+# make test   everything installed, all tests
+# make check  what a change must pass: format, vet, staticcheck, generated files, race tests
+# make bench, make fuzz, make soak: the long runs; their results stand in docs/
+
+GO      ?= go
+BIN     := bin
+DATA    ?= demo-data
+FUZZ    ?= 60s
+KILLS   ?= 300
+CHROMIUM := $(shell command -v chromium || command -v chromium-browser || command -v google-chrome)
+LDFLAGS := -s -w
+
+.PHONY: all build deps npm browser demo test check lint generate bench fuzz soak clean
+
+all: build
+
+# --- what is needed -------------------------------------------------------------------------
+
+deps: npm browser
+
+# The embedded database engine and what browser tests use.
+npm: node_modules/.package-lock.json
+node_modules/.package-lock.json: package.json package-lock.json
+	@command -v npm >/dev/null || { echo "npm is missing: install Node.js 20 or newer" >&2; exit 1; }
+	npm ci --ignore-scripts --no-audit --no-fund
+	@touch $@
+
+# Browser tests need Chromium, and a test looks at a PDF. As root on Debian they are installed.
+browser:
+ifeq ($(CHROMIUM),)
+	@if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium fonts-noto-core; \
+	else \
+		echo "chromium is missing: as root, apt-get install chromium fonts-noto-core (the browser tests need it)" >&2; \
+		[ "$$CI" != true ]; \
+	fi
+endif
+
+# --- use ------------------------------------------------------------------------------------
+
+build:
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN)/ ./cmd/exhibit ./cmd/exhibit-verify
+
+demo: npm build
+	$(BIN)/exhibit demo --data $(DATA)
+
+# --- develop --------------------------------------------------------------------------------
+
+test: deps
+	$(GO) test -timeout 14m ./...
+
+check: deps lint
+	$(GO) test -race -timeout 30m ./...
+
+lint:
+	@files=$$(gofmt -l $$(git ls-files '*.go')); [ -z "$$files" ] || { echo "gofmt: $$files" >&2; exit 1; }
+	$(GO) vet ./...
+	$(GO) tool staticcheck ./...
+	$(MAKE) generate
+	git diff --exit-code -- '*_templ.go' go.mod go.sum
+
+generate:
+	$(GO) tool templ generate
+	$(GO) mod tidy
+
+bench: npm build
+	$(GO) run ./internal/bench
+
+fuzz: npm
+	@set -e; for pkg in $$($(GO) list ./...); do \
+		for target in $$($(GO) test -list '^Fuzz' $$pkg | grep ^Fuzz || true); do \
+			echo "== $$pkg $$target"; \
+			$(GO) test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZ) -fuzzminimizetime 10x $$pkg; \
+		done; \
+	done
+
+soak: npm
+	EXHIBIT_SOAK=$(KILLS) $(GO) test -count=1 -timeout 3h -v -run 'Kill|Crash|Race|Simulat|Soak' ./ingest/
+
+clean:
+	rm -rf $(BIN) demo-data

@@ -3,6 +3,8 @@ package pack
 import (
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"exhibit/internal/ledger"
@@ -99,12 +101,27 @@ func (v *verifier) follow() trusted {
 		}
 		current = trusted{next}
 	}
+	v.strayHandOvers()
 	for _, k := range current {
 		if !v.keys.has(k) {
 			return nil
 		}
 	}
 	return current
+}
+
+// strayHandOvers reports checkpoints of key records that are not there: somebody
+// left out a record, and with it the key that counts from there on.
+func (v *verifier) strayHandOvers() {
+	names := map[string]bool{}
+	for _, k := range v.r.state.Keys {
+		names[keyCheckpointName(k.Seq)] = true
+	}
+	for _, name := range slices.Sorted(maps.Keys(v.c.files)) {
+		if strings.HasPrefix(name, "ledger/key-checkpoints/") && !names[name] && !v.proof.damaged {
+			v.find(name, "the key record that it belongs to is not in the pack: ledger/earlier.jsonl or ledger/records.jsonl lacks it", doAskHistory)
+		}
+	}
 }
 
 // handOver checks the checkpoint right after a key record, and reports whether a
@@ -122,7 +139,8 @@ func (v *verifier) handOver(seq uint64, next note.Verifier) bool {
 		v.find(name, "neither a key that you trust nor the new key signed it: "+err.Error(), doCheckKey)
 		return false
 	}
-	if root, ok := v.proof.roots[c.Size]; c.Size != seq+1 || !ok || root != c.Root || c.Origin != v.proof.head.Origin {
+	// In damaged records no root can be right: one finding about that is enough.
+	if root, ok := v.proof.roots[c.Size]; !v.proof.damaged && (c.Size != seq+1 || !ok || root != c.Root || c.Origin != v.proof.head.Origin) {
 		v.find(name, fmt.Sprintf("it is not the checkpoint of this log right after record %d", seq), doAskHistory)
 		return false
 	}
@@ -158,11 +176,10 @@ func (v *verifier) manifestSignature(current trusted) {
 		v.unreadable("manifest.sig", err)
 		return
 	}
-	n, err := note.Open(b, note.VerifierList(current...))
-	switch {
-	case err != nil:
+	if _, err := note.Open(b, note.VerifierList(current...)); err != nil {
 		v.find("manifest.sig", v.unsigned(current, string(b)), doCheckKey)
-	case n.Text != signedText(v.m.Origin, v.manifest):
+	}
+	if text, _, _ := strings.Cut(string(b), "\n\n"); text+"\n" != signedText(v.m.Origin, v.manifest) {
 		v.find("manifest.json", "it is not the manifest that manifest.sig signs", doNotRely)
 	}
 }
@@ -172,6 +189,9 @@ func (v *verifier) unsigned(current trusted, text string) string {
 	want := "the key that you gave (" + v.keys.names() + ")"
 	if len(current) == 0 {
 		want = "a key that the key records lead to from the one that you gave (" + v.keys.names() + ")"
+	}
+	if v.proof.damaged {
+		want += ", as far as keys can be followed in damaged ledger files"
 	}
 	var by []string
 	_, sigs, _ := strings.Cut(text, "\n\n")

@@ -316,6 +316,11 @@ func (l *log) Rejects(ctx context.Context, q pack.Query, each func(uint64, *even
 // happens that a log can hold.
 func history(t testing.TB, seed byte) *log {
 	l := newLog(t, seed)
+	l.tell(seed)
+	return l
+}
+
+func (l *log) tell(seed byte) {
 	start := at("2026-03-15T00:00:00Z")
 	l.add(ledger.Record{At: start, Kind: ledger.KindKey, Key: &ledger.Key{Key: l.keys[0].public}})
 	for _, s := range []string{"exhibit", "hcp-prod", "okta.system", "other.system"} {
@@ -358,7 +363,6 @@ func history(t testing.TB, seed byte) *log {
 		l.batch(when, events, rejects, covers)
 	}
 	l.deletions()
-	return l
 }
 
 func (l *log) deletions() {

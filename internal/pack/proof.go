@@ -20,6 +20,8 @@ type proof struct {
 	first uint64               // records are in full from this seq on
 	roots map[uint64]tlog.Hash // of the log at the sizes that were asked for
 	size  uint64               // records in the pack, leaves included
+
+	damaged bool // the records are not the ones that the checkpoint signs
 }
 
 // A leafAt is an earlier record that the pack has in full.
@@ -45,6 +47,7 @@ func (v *verifier) ledger(ctx context.Context) (usable bool, err error) {
 	}
 	v.proof.size = root.Count()
 	v.compareRoot(root.Hash())
+	v.proof.damaged = !usable || root.Hash() != v.proof.head.Root || root.Count() != v.proof.head.Size
 	if err := v.r.finish(); err != nil {
 		v.find("ledger/records.jsonl", err.Error(), doAskHistory)
 		return false, nil

@@ -8,6 +8,7 @@ exhibit-verify, which also checks keys, tables, coverage and the form of lines."
 import base64, collections, datetime, hashlib, itertools, json, os, sys
 root = sys.argv[1] if len(sys.argv) > 1 else os.path.join(os.path.dirname(os.path.abspath(__file__)), "..")
 bad = []
+sys.excepthook = lambda kind, err, _: print("\n".join(bad + ["cannot go on: %s: %s" % (kind.__name__, err)]))
 def lines(name): return (l.rstrip(b"\n") for l in open(os.path.join(root, name), "rb"))
 def b64(b): return base64.b64encode(b).decode()
 def leaf(data): return hashlib.sha256(b"\0" + data).digest()
@@ -31,7 +32,7 @@ start, end = time(m["period"]["from"]).date(), (time(m["period"]["to"]) - dateti
 size, segments, gone, erased = 0, collections.defaultdict(list), set(), set()
 def leaves():
     global size
-    for l in lines("ledger/earlier-leaves"): size += 1; yield base64.b64decode(l)
+    for l in lines("ledger/earlier-leaves"): size += 1; yield base64.b64decode(l + b"==")
     for n, l in enumerate(lines("ledger/records.jsonl")):
         r = json.loads(l); yield leaf(l)
         if r["seq"] != size: bad.append("ledger/records.jsonl: record %d where %d was due" % (r["seq"], size))

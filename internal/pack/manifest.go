@@ -82,6 +82,8 @@ func (m *Manifest) check() error {
 	switch {
 	case period.Empty() || !event.InRange(period.From) || !event.InRange(period.To):
 		return errors.New("its period is empty or not within 1970 and 2199")
+	case !wholeSeconds(period):
+		return errors.New("its period does not begin and end at whole seconds")
 	case len(m.Sources) == 0 || !slices.IsSorted(m.Sources) || len(slices.Compact(slices.Clone(m.Sources))) != len(m.Sources):
 		return errors.New("its sources are not a sorted list")
 	case len(m.Sources) > maxSources:
@@ -101,6 +103,11 @@ func (m *Manifest) check() error {
 		}
 	}
 	return m.Zone.check()
+}
+
+// wholeSeconds keeps the period in a form that every reader of JSON understands.
+func wholeSeconds(i coverage.Interval) bool {
+	return i.From.Nanosecond() == 0 && i.To.Nanosecond() == 0
 }
 
 // maxSources keeps the index of a source in two bytes.

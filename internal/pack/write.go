@@ -75,6 +75,8 @@ func (p *Params) check() (ledger.Checkpoint, error) {
 		return fail("the period is empty: %s to %s", p.Period.From, p.Period.To)
 	case !event.InRange(p.Period.From) || !event.InRange(p.Period.To):
 		return fail("the period %s to %s is not within 1970 and 2199", p.Period.From, p.Period.To)
+	case !wholeSeconds(p.Period):
+		return fail("the period %s to %s does not begin and end at whole seconds", p.Period.From, p.Period.To)
 	case len(p.Sheet.Sources) == 0:
 		return fail("no source is in scope")
 	case len(p.Sheet.Sources) > maxSources:

@@ -29,7 +29,7 @@ func (db *DB) EachReject(ctx context.Context, snap Snapshot, sources []string, d
 		return nil
 	}
 	return db.eachReject(ctx, each, " WHERE source IN $1 AND received >= fromUnixTimestamp64Nano($2) AND received < fromUnixTimestamp64Nano($3) AND "+
-		snap.where()+" ORDER BY toDate(received), batch, source, received, sha256", sources, nanos(days.From), nanos(days.To))
+		snap.where()+" ORDER BY toDate(received), batch, source, received, sha256, reason", sources, nanos(days.From), nanos(days.To))
 }
 
 func (db *DB) eachReject(ctx context.Context, each func(batch uint64, r *event.Reject) error, where string, args ...any) error {
@@ -68,7 +68,7 @@ func (db *DB) EachBatchEvent(ctx context.Context, batch uint64, each func(e *eve
 // EachBatchReject is EachBatchEvent for rejects.
 func (db *DB) EachBatchReject(ctx context.Context, batch uint64, each func(r *event.Reject) error) error {
 	return db.eachReject(ctx, func(_ uint64, r *event.Reject) error { return each(r) },
-		" WHERE batch = $1 ORDER BY source, toDate(received), received, sha256", batch)
+		" WHERE batch = $1 ORDER BY source, toDate(received), received, sha256, reason", batch)
 }
 
 // A Filter says which events a list shows. Empty members do not restrict it.
@@ -216,11 +216,12 @@ func (db *DB) Reasons(ctx context.Context, snap Snapshot, source string) ([]Reas
 	return list, rows.Err()
 }
 
-// Strays counts the rows of committed batches beyond what the ledger lists, in the
-// rows of batches that do not exist: neither may be there. It returns the batch
-// numbers that rows carry, with their counts.
+// Batches returns the batch numbers in the range that rows of events and rejects
+// carry, void ones too, with the number of these rows.
 func (db *DB) Batches(ctx context.Context, from, to uint64) (map[uint64]uint64, error) {
-	rows, err := db.conn.Query(ctx, "SELECT batch, count() FROM "+db.table("events")+" WHERE batch >= $1 AND batch < $2 GROUP BY batch", from, to)
+	rows, err := db.conn.Query(ctx, "SELECT batch, sum(n) FROM ("+
+		"SELECT batch, count() AS n FROM "+db.table("events")+" WHERE batch >= $1 AND batch < $2 GROUP BY batch UNION ALL "+
+		"SELECT batch, count() AS n FROM "+db.table("rejects")+" WHERE batch >= $1 AND batch < $2 GROUP BY batch) GROUP BY batch", from, to)
 	if err != nil {
 		return nil, fmt.Errorf("store: count batches: %w", err)
 	}

@@ -26,7 +26,7 @@ type Options struct {
 	User     string
 	Password string
 	TLS      *tls.Config   // nil: not encrypted, for loopback only
-	Timeout  time.Duration // for one statement; 0: a minute
+	Timeout  time.Duration // for the server to say something; 0: a minute
 	Conns    int           // connections at the most; 0: 8
 }
 
@@ -80,6 +80,7 @@ func Open(ctx context.Context, o Options) (*DB, error) {
 		// The database may not exist yet, so statements name it instead.
 		Auth:            clickhouse.Auth{Username: o.User, Password: o.Password},
 		TLS:             o.TLS,
+		DialContext:     dialer(o),
 		Settings:        pinned(),
 		Compression:     compression(o.TLS),
 		DialTimeout:     10 * time.Second,
@@ -168,4 +169,24 @@ func (db *DB) Settings(ctx context.Context) (map[string]string, error) {
 		settings[name] = value
 	}
 	return settings, rows.Err()
+}
+
+// CheckTables returns an error that names the evidence tables that can lose rows
+// by themselves, on a server that others administer.
+func (db *DB) CheckTables(ctx context.Context) error {
+	rows, err := db.conn.Query(ctx, "SELECT name FROM system.tables WHERE database = $1 AND name IN ('events', 'filed', 'rejects', 'ledger')"+
+		" AND position(create_table_query, ' TTL ') > 0", db.database)
+	if err != nil {
+		return fmt.Errorf("store: read table definitions: %w", err)
+	}
+	defer rows.Close()
+	var errs []error
+	for rows.Next() {
+		var name string
+		if err := rows.Scan(&name); err != nil {
+			return fmt.Errorf("store: read table definitions: %w", err)
+		}
+		errs = append(errs, fmt.Errorf("store: table %s has a TTL, which deletes evidence without a record: ALTER TABLE %s REMOVE TTL", name, db.table(name)))
+	}
+	return errors.Join(append(errs, rows.Err())...)
 }

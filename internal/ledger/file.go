@@ -25,6 +25,7 @@ type Entry struct {
 type File struct {
 	f       *os.File
 	entries uint64
+	whole   int64 // length of the entries in bytes
 }
 
 // OpenFile opens or makes the file and calls each with its entries in order.
@@ -64,16 +65,15 @@ func (file *File) load(path string, each func(uint64, Entry) error) error {
 	if err := file.f.Truncate(whole); err != nil {
 		return fmt.Errorf("ledger: cut %s: %w", path, err)
 	}
-	if _, err := file.f.Seek(whole, io.SeekStart); err != nil {
-		return fmt.Errorf("ledger: %s: %w", path, err)
-	}
+	file.whole = whole
 	return nil
 }
 
 // Len returns the number of entries.
 func (file *File) Len() uint64 { return file.entries }
 
-// Append writes entries and flushes them to disk.
+// Append writes entries and flushes them to disk. After an error none of them
+// counts, and they can be appended again.
 func (file *File) Append(entries ...Entry) error {
 	var b []byte
 	for _, e := range entries {
@@ -83,13 +83,15 @@ func (file *File) Append(entries ...Entry) error {
 		}
 		b = append(append(b, line...), '\n')
 	}
-	if _, err := file.f.Write(b); err != nil {
+	// At a place of our own choosing: what a failed attempt left is written over.
+	if _, err := file.f.WriteAt(b, file.whole); err != nil {
 		return fmt.Errorf("ledger: append to %s: %w", file.f.Name(), err)
 	}
 	if err := file.f.Sync(); err != nil {
 		return fmt.Errorf("ledger: flush %s: %w", file.f.Name(), err)
 	}
 	file.entries += uint64(len(entries))
+	file.whole += int64(len(b))
 	return nil
 }
 

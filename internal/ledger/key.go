@@ -63,16 +63,23 @@ func MakeKey(path string, random io.Reader, origin string) (SigningKey, error) {
 	if err != nil {
 		return SigningKey{}, err
 	}
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if errors.Is(err, fs.ErrExist) {
-		return SigningKey{}, fmt.Errorf("ledger: there is a signing key in %s already", path)
-	}
+	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*") // mode 0600
 	if err != nil {
 		return SigningKey{}, fmt.Errorf("ledger: make signing key: %w", err)
 	}
+	defer os.Remove(f.Name()) // the key has its own name by then, or there is none
 	_, err = f.WriteString(private + "\n" + public + "\n")
-	if err := errors.Join(err, f.Sync(), f.Close(), syncDir(filepath.Dir(path))); err != nil {
+	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
 		return SigningKey{}, fmt.Errorf("ledger: write signing key: %w", err)
+	}
+	// A link fails when the name is taken, and a crash never leaves half a key.
+	if err := os.Link(f.Name(), path); errors.Is(err, fs.ErrExist) {
+		return SigningKey{}, fmt.Errorf("ledger: there is a signing key in %s already", path)
+	} else if err != nil {
+		return SigningKey{}, fmt.Errorf("ledger: make signing key: %w", err)
+	}
+	if err := syncDir(filepath.Dir(path)); err != nil {
+		return SigningKey{}, err
 	}
 	return LoadKey(path)
 }

@@ -11,6 +11,22 @@ import (
 	"exhibit/internal/store"
 )
 
+// A Finding is a difference between the store's rows and the ledger.
+type Finding struct {
+	Segment ledger.SegmentRef // zero: not about one segment
+	Found   uint64            // rows found
+	What    string
+}
+
+// An Audit is the result of comparing the store's rows with the ledger.
+type Audit struct {
+	At       time.Time
+	Size     uint64 // records compared
+	Segments int
+	Events   uint64
+	Findings []Finding
+}
+
 // AuditStore recomputes every segment that chosen reports true for from the
 // store's rows and compares it with the ledger. progress is called after each
 // batch and may be nil.

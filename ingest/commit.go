@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"exhibit/internal/coverage"
 	"exhibit/internal/event"
 	"exhibit/internal/ledger"
 )
@@ -27,48 +28,73 @@ import (
 // An attempt that fails in 2 is not repeated under its seq, because its insert may
 // still land: a void record takes the seq, the rows go again under the next.
 func (l *Log) Commit(ctx context.Context, parcels []Parcel) ([]ledger.Batch, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.failed != nil {
-		return nil, l.failed
+	if err := l.begin(ctx); err != nil {
+		return nil, err
 	}
-	var b *batch
+	defer l.end()
+	if err := l.checkFree(); err != nil {
+		return nil, err
+	}
+	b, err := l.dedupeAgain(ctx, parcels)
+	if err != nil {
+		return nil, err
+	}
+	if err := l.insertAgain(ctx, b); err != nil {
+		return nil, err
+	}
+	record := b.record()
+	if err := l.append(ctx, record, b.latest); err != nil {
+		return nil, err
+	}
+	l.Trace("done")
+	return record.Batch, nil
+}
+
+// checkFree refuses a batch when the disk has little room left, before ClickHouse
+// meets the end of it in the middle of a merge.
+func (l *Log) checkFree() error {
+	if l.Free == nil {
+		return nil
+	}
+	free, err := l.Free()
+	if err != nil {
+		return fmt.Errorf("ingest: look for room on the disk: %w", err)
+	}
+	if free < l.MinFree {
+		return fmt.Errorf("%w: %d MiB left, %d MiB are kept free; nothing is lost yet: make room, and collection goes on by itself", ErrFull, free>>20, l.MinFree>>20)
+	}
+	return nil
+}
+
+func (l *Log) dedupeAgain(ctx context.Context, parcels []Parcel) (*batch, error) {
 	for attempt := 0; ; attempt++ {
 		l.Trace("dedupe")
-		var err error
-		if b, err = l.dedupe(ctx, parcels); err == nil {
-			break
-		} else if !transient(err) || attempt >= maxAttempts {
-			return nil, err
+		b, err := l.dedupe(ctx, parcels)
+		if err == nil || !transient(err) || attempt >= maxAttempts {
+			return b, err
 		}
 		l.Log.Warn("dedupe failed, asking again", "error", err)
 		if err := l.Wait(ctx, attempt); err != nil {
 			return nil, err
 		}
 	}
-	record := b.record()
+}
+
+// insertAgain sends the rows of a batch until they have arrived under the next seq.
+func (l *Log) insertAgain(ctx context.Context, b *batch) error {
 	for attempt := 0; ; attempt++ {
 		err := l.insert(ctx, l.head.State.Size, b)
-		if err == nil {
-			break
-		}
-		if attempt >= maxAttempts || ctx.Err() != nil {
-			return nil, err
+		if err == nil || attempt >= maxAttempts || ctx.Err() != nil {
+			return err // the seq stays spoiled: see heal
 		}
 		l.Log.Warn("rows did not arrive as they were sent; their batch is void", "seq", l.head.State.Size, "error", err)
-		void := ledger.Record{Kind: ledger.KindVoid, Void: &ledger.Void{Reason: "rows did not arrive"}}
-		if _, err := l.append(ctx, void, time.Time{}); err != nil {
-			return nil, err
+		if err := l.void(ctx, "rows did not arrive"); err != nil {
+			return err
 		}
 		if err := l.Wait(ctx, attempt); err != nil {
-			return nil, err
+			return err
 		}
 	}
-	if _, err := l.append(ctx, record, b.latest); err != nil {
-		return nil, err
-	}
-	l.Trace("done")
-	return record.Batch, nil
 }
 
 // maxAttempts bounds how often rows are sent before the error goes up. The caller
@@ -81,6 +107,7 @@ func (l *Log) insert(ctx context.Context, seq uint64, b *batch) error {
 		return nil
 	}
 	l.Trace("insert")
+	l.spoiled = true
 	if err := l.DB.InsertEvents(ctx, seq, b.events); err != nil {
 		return err
 	}
@@ -111,6 +138,7 @@ type sourceBatch struct {
 	ledger.Batch
 	items   []*Item
 	rejects []*event.Reject
+	earlier coverage.Set // covered before what is in items was read
 }
 
 func (b *batch) record() ledger.Record {

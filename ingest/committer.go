@@ -53,7 +53,8 @@ func (c *Committer) Submit(ctx context.Context, p Parcel) (<-chan Receipt, error
 	}
 }
 
-// Commit hands in a parcel and waits until it is committed.
+// Commit hands in a parcel and waits until it is committed. When the context ends
+// first, it is not known whether it was.
 func (c *Committer) Commit(ctx context.Context, p Parcel) (ledger.Batch, error) {
 	done, err := c.Submit(ctx, p)
 	if err != nil {
@@ -71,8 +72,17 @@ func (c *Committer) Commit(ctx context.Context, p Parcel) (ledger.Batch, error) 
 // finished, or until the log cannot be written any more. Whoever waits for a
 // receipt gets one.
 func (c *Committer) Run(ctx context.Context) error {
-	defer c.once.Do(func() { close(c.stopped) })
 	var held *submission
+	defer c.once.Do(func() {
+		close(c.stopped)
+		if held != nil {
+			held.done <- Receipt{Err: errors.Join(ErrStopped, c.err)}
+		}
+	})
+	// A commit that has begun is not given up because the program ends, unless it
+	// takes too long: an engine that is gone must not keep the program from ending.
+	committing, release := outlive(ctx, lastCommit)
+	defer release()
 	for {
 		group := c.gather(ctx, &held)
 		if len(group) == 0 {
@@ -82,8 +92,7 @@ func (c *Committer) Run(ctx context.Context) error {
 		for i, s := range group {
 			parcels[i] = s.parcel
 		}
-		// A commit that has begun is not given up because the program ends.
-		batches, err := c.log.Commit(context.WithoutCancel(ctx), parcels)
+		batches, err := c.log.Commit(committing, parcels)
 		for _, s := range group {
 			s.done <- receiptFor(s.parcel.Source, batches, err)
 		}
@@ -91,6 +100,27 @@ func (c *Committer) Run(ctx context.Context) error {
 			c.err = failed
 			return failed
 		}
+	}
+}
+
+// lastCommit is how long a commit may go on after the program was told to end.
+const lastCommit = 20 * time.Second
+
+// outlive returns a context that ends a while after ctx does.
+func outlive(ctx context.Context, while time.Duration) (context.Context, context.CancelFunc) {
+	longer, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() {
+		timer := time.NewTimer(while)
+		defer timer.Stop()
+		select {
+		case <-timer.C:
+			cancel()
+		case <-longer.Done():
+		}
+	})
+	return longer, func() {
+		stop()
+		cancel()
 	}
 }
 

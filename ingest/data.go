@@ -12,6 +12,8 @@ import (
 	"syscall"
 
 	"exhibit/internal/ledger"
+
+	"github.com/go-json-experiment/json"
 )
 
 // A Dir is the data directory of a writer: what makes it the only one.
@@ -20,6 +22,7 @@ import (
 //	signing.key    signs checkpoints and manifests; its name is the ledger's origin
 //	secret         makes ids of records without one; keep it with the backups
 //	ledger.jsonl   copy of the ledger, to notice a store that lost records
+//	ledger.jsonl.rollback  there while such a loss is being dealt with
 type Dir string
 
 func (d Dir) path(name string) string { return filepath.Join(string(d), name) }
@@ -87,11 +90,66 @@ func (d Dir) Secret() ([]byte, error) {
 	return secret, nil
 }
 
+// writeNew writes a file that must not be there yet. It appears whole or not at all.
 func writeNew(path, text string) error {
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	temp, err := writeTemp(path, text)
 	if err != nil {
 		return err
 	}
+	return errors.Join(os.Link(temp, path), os.Remove(temp), syncDir(filepath.Dir(path)))
+}
+
+func writeTemp(path, text string) (string, error) {
+	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*") // mode 0600
+	if err != nil {
+		return "", err
+	}
 	_, err = f.WriteString(text)
-	return errors.Join(err, f.Sync(), f.Close())
+	return f.Name(), errors.Join(err, f.Sync(), f.Close())
+}
+
+// syncDir makes a change of names survive a power cut.
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}
+
+// readMark reads the note of a rollback under way; nil: there is none.
+func readMark(path string) (*rollback, error) {
+	b, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	mark := new(rollback)
+	if err == nil {
+		err = json.Unmarshal(b, mark, json.RejectUnknownMembers(true))
+	}
+	if err != nil {
+		return nil, fmt.Errorf("ingest: read the rollback under way in %s: %w", path, err)
+	}
+	return mark, nil
+}
+
+func writeMark(path string, mark rollback) error {
+	b, err := json.Marshal(mark)
+	if err == nil {
+		var temp string
+		if temp, err = writeTemp(path, string(b)+"\n"); err == nil {
+			err = errors.Join(os.Rename(temp, path), syncDir(filepath.Dir(path)))
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("ingest: note the rollback under way in %s: %w", path, err)
+	}
+	return nil
+}
+
+func removeMark(path string) error {
+	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("ingest: the rollback is done, but %s stays: %w", path, err)
+	}
+	return syncDir(filepath.Dir(path))
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"exhibit/ingest/source"
@@ -39,6 +40,7 @@ func (l *Log) dedupe(ctx context.Context, parcels []Parcel) (*batch, error) {
 		s.Skipped += p.Skipped
 		s.Duplicates += p.Known
 		s.Covers = append(s.Covers, p.Covers...)
+		s.earlier = s.earlier.Union(p.Earlier...)
 		if p.Cursor != "" {
 			s.Cursor = p.Cursor
 		}
@@ -56,6 +58,7 @@ func (l *Log) dedupe(ctx context.Context, parcels []Parcel) (*batch, error) {
 		return nil, errNoParcels
 	}
 	snap := l.head.Snapshot()
+	now := later(l.Now().UTC(), l.head.State.At)
 	for _, s := range b.sources {
 		if err := l.dedupeEvents(ctx, snap, s, offered[s.Source]); err != nil {
 			return nil, err
@@ -73,11 +76,22 @@ func (l *Log) dedupe(ctx context.Context, parcels []Parcel) (*batch, error) {
 		}
 		b.rejects = append(b.rejects, s.rejects...)
 		s.Events, s.Rejects = uint64(len(s.items)), uint64(len(s.rejects))
+		s.Covers = until(s.Covers, now)
 		for _, c := range s.Covers {
 			b.latest = later(b.latest, c.To)
 		}
 	}
 	return b, nil
+}
+
+// until cuts coverage at now: what has not come yet was not collected.
+func until(covers []ledger.Cover, now time.Time) []ledger.Cover {
+	for i := range covers {
+		if covers[i].To.After(now) {
+			covers[i].To = now
+		}
+	}
+	return slices.DeleteFunc(covers, func(c ledger.Cover) bool { return c.Interval().Empty() })
 }
 
 func later(a, b time.Time) time.Time {
@@ -92,42 +106,45 @@ func (l *Log) dedupeEvents(ctx context.Context, snap store.Snapshot, s *sourceBa
 	if len(offered) == 0 {
 		return nil
 	}
-	first := make(map[string]*Item, len(offered))
+	asked := make(map[string]bool, len(offered))
 	ids := make([]string, 0, len(offered))
 	from, to := offered[0].Event.Time, offered[0].Event.Time
-	kept := make([]*Item, 0, len(offered))
 	for _, item := range offered {
 		e := &item.Event
 		if e.Time.Before(from) {
 			from = e.Time
 		}
 		to = later(to, e.Time)
-		if before, again := first[e.ID]; again {
-			if err := l.settle(s, item, &before.Event); err != nil {
-				return err
-			}
-			continue
+		if !asked[e.ID] {
+			asked[e.ID] = true
+			ids = append(ids, e.ID)
 		}
-		first[e.ID] = item
-		ids = append(ids, e.ID)
-		kept = append(kept, item)
 	}
 	stored, err := l.DB.Stored(ctx, snap, s.Source, ids, from, to)
 	if err != nil {
 		return err
 	}
-	for _, item := range kept {
+	first := make(map[string]*Item, len(ids))
+	for _, item := range offered {
 		before, again := stored[item.Event.ID]
-		if !again {
-			s.items = append(s.items, item)
-			continue
-		}
-		if before.Mapping != item.Event.Mapping {
+		if again && before.Mapping != item.Event.Mapping {
 			// Other rules made the stored event. Whether the record changed is
 			// told by the record.
 			if before, err = l.asNow(ctx, snap, before, item); err != nil {
 				return err
 			}
+		}
+		if !again {
+			// The first of the offered ones stays, as it would have in two batches.
+			if earlier := first[item.Event.ID]; earlier != nil {
+				before, again = earlier.Event, true
+			} else {
+				first[item.Event.ID] = item
+			}
+		}
+		if !again {
+			s.items = append(s.items, item)
+			continue
 		}
 		if err := l.settle(s, item, &before); err != nil {
 			return err
@@ -198,7 +215,7 @@ func (l *Log) dedupeRejects(ctx context.Context, snap store.Snapshot, s *sourceB
 
 // countItems counts what is worth knowing of the events that will be stored.
 func (l *Log) countItems(s *sourceBatch) {
-	covered := l.head.State.Coverage(s.Source, ledger.Read, ledger.Heard)
+	covered := l.head.State.Coverage(s.Source, ledger.Read, ledger.Heard).Union(s.earlier...)
 	for _, item := range s.items {
 		if item.ClockAhead {
 			s.ClockAhead++

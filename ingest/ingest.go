@@ -23,6 +23,7 @@ import (
 	"time"
 
 	"exhibit/ingest/source"
+	"exhibit/internal/coverage"
 	"exhibit/internal/event"
 	"exhibit/internal/ledger"
 
@@ -47,6 +48,7 @@ type Parcel struct {
 	Items   []Item
 	Rejects []event.Reject
 	Covers  []ledger.Cover
+	Earlier coverage.Set // of Covers: granted by earlier reads than the one that Items come from
 	Cursor  string
 	Told    *ledger.Told
 	Urgent  bool // somebody waits: commit at once

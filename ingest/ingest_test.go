@@ -406,8 +406,8 @@ func (s *site) rows() uint64 {
 
 func TestLostDataDirectoryFile(t *testing.T) {
 	s := newSite(t)
-	w := s.open()
-	w.stop()
+	s.open().stop()
+	s.open().stop()
 	path := filepath.Join(string(s.dir), "ledger.jsonl")
 	if err := removeFile(path); err != nil {
 		t.Fatal(err)

@@ -112,6 +112,7 @@ func (w *Worker) Run(ctx context.Context) error {
 			w.set(func(s *Status) { s.State = Stopped })
 			return w.flush(context.WithoutCancel(ctx))
 		case errors.Is(err, ErrStopped) || w.log.Failed() != nil:
+			err = errors.Join(err, w.log.Failed())
 			w.set(func(s *Status) { s.State, s.Problem = Stopped, err.Error() })
 			return err
 		case err != nil:
@@ -157,7 +158,7 @@ func (w *Worker) Turn(ctx context.Context) error {
 // called collected: what a person stated is read again while it can be.
 func (w *Worker) missing(now time.Time) coverage.Set {
 	head := w.log.Head()
-	from := now.Add(-w.feed.Kind.Keeps)
+	from := w.oldest(now)
 	if w.feed.Since.After(from) {
 		from = w.feed.Since
 	}
@@ -167,6 +168,12 @@ func (w *Worker) missing(now time.Time) coverage.Set {
 	}
 	return coverage.Gaps(coverage.Interval{From: from, To: now}, covered)
 }
+
+// oldest is the earliest time that can be asked for at now. What is older may be
+// gone by the time that the source answers; its clock need not be ours.
+func (w *Worker) oldest(now time.Time) time.Time { return now.Add(keepSlack - w.feed.Kind.Keeps) }
+
+const keepSlack = time.Minute
 
 // read reads once from the oldest missing moment to now, which serves all windows
 // that are missing. Coverage is in the last parcel: it is only granted when
@@ -183,10 +190,11 @@ func (w *Worker) read(ctx context.Context, now time.Time, missing coverage.Set) 
 	if through.IsZero() || through.After(now) {
 		through = now
 	}
-	end := through.Add(-w.feed.Settle)
+	// The source forgets while it is read, and its oldest page comes last.
+	proven := coverage.Interval{From: w.oldest(later(now, w.now().UTC().Round(0))), To: through.Add(-w.feed.Settle)}
 	var covers []ledger.Cover
 	for _, i := range missing {
-		if part := i.Intersect(coverage.Interval{From: i.From, To: end}); !part.Empty() {
+		if part := i.Intersect(proven); !part.Empty() {
 			covers = append(covers, ledger.Cover{From: part.From, To: part.To, Method: ledger.Read})
 		}
 	}
@@ -306,8 +314,12 @@ func join(a, b Parcel) Parcel {
 	b.Extra += a.Extra
 	b.Skipped += a.Skipped
 	b.Known += a.Known
+	b.Earlier = coverage.Of(intervals(a.Covers)...)
 	if b.Told == nil {
 		b.Told = a.Told
+	}
+	if b.Cursor == "" {
+		b.Cursor = a.Cursor
 	}
 	var covers []ledger.Cover
 	for _, i := range coverage.Of(append(intervals(a.Covers), intervals(b.Covers)...)...) {

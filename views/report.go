@@ -55,8 +55,10 @@ type Report struct {
 	Checkpoint Checkpoint
 	Query      ReportChoice // repeats the choice in the form that makes the pack
 	Engagement string       // the engagement that an auditor acts under; empty for others
-	EventsLink bool         // the reader may open the events page
-	Packs      []Pack       // packs of the same framework and period
+	Since      time.Time    // the period as instants, half-open: for links to the events
+	Until      time.Time
+	EventsLink bool   // the reader may open the events page
+	Packs      []Pack // packs of the same framework and period
 }
 
 // Framework names the definition that a report follows.

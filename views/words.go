@@ -411,6 +411,28 @@ func moment(value string) string {
 	return "text"
 }
 
+func sourcePath(name string) string { return "/sources/" + url.PathEscape(name) }
+
+func packPath(id string) string { return "/packs/" + url.PathEscape(id) + "/download" }
+
+func eventsFrom(source string) string { return "/events?" + url.Values{"source": {source}}.Encode() }
+
+// until names the field of the end: a day is included, an instant is not.
+func until(value string) string {
+	if moment(value) == "date" {
+		return "To, included"
+	}
+	return "To, not included"
+}
+
+// offered adds what was chosen to what can be chosen, where it is not there yet.
+func offered(values []string, chosen string) []string {
+	if chosen == "" || slices.Contains(values, chosen) {
+		return values
+	}
+	return append(slices.Clone(values), chosen)
+}
+
 // pollEvery is how often a page asks how far a job is, in milliseconds.
 func pollEvery(s JobState) string {
 	if s == Queued || s == Running {
@@ -432,11 +454,12 @@ func anchor(id string) string {
 
 func contains(list []string, word string) bool { return slices.Contains(list, word) }
 
-// eventsOf is the address of the events behind a count.
-func eventsOf(section string, q ReportChoice) string {
-	form := url.Values{"section": {section}, "from": {q.From}, "to": {q.To}}
-	if len(q.Sources) == 1 {
-		form.Set("source", q.Sources[0])
+// eventsOf is the address of the events behind a count: the same section, sources
+// and instants, so that the list holds what was counted.
+func eventsOf(section string, r Report) string {
+	form := url.Values{"section": {section}, "from": {machine(r.Since)}, "to": {machine(r.Until)}}
+	if len(r.Query.Sources) > 0 {
+		form.Set("source", strings.Join(r.Query.Sources, ","))
 	}
 	return "/events?" + form.Encode()
 }

@@ -141,7 +141,7 @@ func TestInChromium(t *testing.T) {
 	report := "/reports/soc2?" + c.site.days(89, 0).Encode()
 
 	c.signIn(t, "rita", "/")
-	first, err := c.site.deps.Events.List(t.Context(), web.EventQuery{Source: "hcp-prod", Limit: 1})
+	first, err := c.site.deps.Events.List(t.Context(), web.EventQuery{Sources: []string{"hcp-prod"}, Limit: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -150,6 +150,8 @@ func TestInChromium(t *testing.T) {
 		{"events-none", "/events?actor=nobody"}} {
 		c.open(t, p[0], p[1])
 	}
+	c.open(t, "wrong-form", "/reports/soc2?from=2026-03-01&to=2026-02-01")
+	c.open(t, "not-found", "/sources/nope")
 	c.site.data.Bare = true
 	c.open(t, "overview-bare", "/")
 	c.site.data.Bare = false
@@ -164,7 +166,8 @@ func TestInChromium(t *testing.T) {
 
 	stopConsole()
 	for m := range messages {
-		if m.Text != "" {
+		meant := strings.Contains(m.Text, "status of 404") || strings.Contains(m.Text, "status of 400")
+		if m.Text != "" && !meant {
 			t.Errorf("console: %s %s", m.Type, m.Text)
 		}
 	}
@@ -201,5 +204,22 @@ func (c *chromium) packAndDownload(t *testing.T) {
 	body, err := os.ReadFile(files[0])
 	if err != nil || !strings.HasPrefix(string(body), "an evidence pack soc2") {
 		t.Errorf("the file holds %d other bytes, %v", len(body), err)
+	}
+}
+
+// TestWithoutScripts makes a pack in a browser that runs no scripts: the page of
+// the job reloads itself until the pack is there.
+func TestWithoutScripts(t *testing.T) {
+	c := &chromium{ctx: newChromium(t), site: newSite(t)}
+	if _, err := chromedp.Call(c.ctx, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: true}); err != nil {
+		t.Fatal(err)
+	}
+	c.do(t, chromedp.Navigate(c.site.url+"/reports"), chromedp.Click(chromedp.CSS("a.primary")),
+		chromedp.SendKeys(chromedp.ID("username"), "audrey"), chromedp.SendKeys(chromedp.ID("password"), password+"\n"),
+		chromedp.Click(chromedp.CSS(".engagement button")), chromedp.Click(chromedp.CSS(".make button")),
+		chromedp.WaitVisible(chromedp.CSS("#job progress")), chromedp.WaitVisible(chromedp.CSS("#job a.primary")))
+	text, err := chromedp.Run(c.ctx, chromedp.Text(chromedp.ID("job")))
+	if err != nil || !strings.Contains(text, "The pack is ready.") {
+		t.Errorf("the page of the job says %q, %v", text, err)
 	}
 }

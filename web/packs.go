@@ -33,6 +33,9 @@ func (s *server) makePack(c echo.Context) error {
 	}
 	job, err := s.Packs.Start(c.Request().Context(), PackRequest{ReportQuery: q, By: who(c)})
 	if err != nil {
+		details := q.details()
+		details["reason"] = "the job did not start"
+		s.recordOrLog(c, who(c), Action{Name: "pack.create", Outcome: failure, Target: target("pack", "", q.Framework), Details: details})
 		return s.wrongChoice(c, form, fmt.Errorf("start pack: %w", err))
 	}
 	return c.Redirect(http.StatusSeeOther, "/packs/jobs/"+url.PathEscape(job))

@@ -110,8 +110,12 @@ func (s *server) parseCoverage(form url.Values) (CoverageQuery, error) {
 // parseEvents reads the filter of the list of events.
 func (s *server) parseEvents(form url.Values) (EventQuery, error) {
 	q := EventQuery{Limit: pageRows}
-	for name, field := range map[string]*string{"source": &q.Source, "section": &q.Section, "actor": &q.Actor,
-		"action": &q.Action, "outcome": &q.Outcome, "id": &q.ID} {
+	if names := form.Get("source"); len(names) > maxField*10 {
+		return q, badInput("Too many sources are named. Name none to take all.")
+	} else if names != "" {
+		q.Sources = strings.Split(names, ",")
+	}
+	for name, field := range map[string]*string{"section": &q.Section, "actor": &q.Actor, "action": &q.Action, "outcome": &q.Outcome, "id": &q.ID} {
 		if *field = strings.TrimSpace(form.Get(name)); len(*field) > maxField {
 			return q, badInput("The %s is longer than %d bytes.", name, maxField)
 		}

@@ -60,6 +60,11 @@ func (s *server) reportsView(ctx context.Context, who Identity) (views.Reports, 
 // report shows one framework over one period.
 func (s *server) report(c echo.Context) error {
 	form := c.QueryParams()
+	if form.Get("from") == "" && form.Get("to") == "" {
+		chosen := s.lastDays(90)
+		chosen.Framework = c.Param("framework")
+		return s.showReports(c, http.StatusOK, chosen, "")
+	}
 	q, err := s.parseReport(c.Param("framework"), form)
 	if err != nil {
 		return s.wrongChoice(c, form, err)
@@ -79,6 +84,7 @@ func (s *server) report(c echo.Context) error {
 	}
 	v.Packs = s.samePeriod(who(c), packs, q)
 	v.Query, v.Engagement = choice(q), q.Engagement
+	v.Since, v.Until = q.Instants()
 	v.EventsLink = who(c).Role != Auditor
 	return s.render(c, v.Framework.Title+" report", views.ReportPage(v))
 }

@@ -143,8 +143,9 @@ type CoverageQuery struct {
 // An EventQuery chooses events. Empty fields choose all; text fields match whole
 // values, except Actor, which matches a part of the actor's id, name or email.
 type EventQuery struct {
-	Source, Section, Actor, Action, Outcome, ID string
-	From, To                                    time.Time // half-open; zero: open
+	Sources                             []string // names; one that does not exist matches nothing
+	Section, Actor, Action, Outcome, ID string
+	From, To                            time.Time // half-open; zero: open
 	// Before continues a list: only events older than this position.
 	Before *Position
 	Limit  int

@@ -175,7 +175,7 @@ type Events struct{ *Data }
 func (e Events) List(_ context.Context, q web.EventQuery) ([]views.EventRow, error) {
 	var out []views.EventRow
 	for _, r := range e.rows() {
-		fits := (q.Source == "" || r.Source == q.Source) && (q.Section == "" || r.Section == q.Section) &&
+		fits := (len(q.Sources) == 0 || slices.Contains(q.Sources, r.Source)) && (q.Section == "" || r.Section == q.Section) &&
 			(q.Outcome == "" || r.Outcome == q.Outcome) && (q.Action == "" || r.Action == q.Action) &&
 			(q.Actor == "" || strings.Contains(r.Actor, q.Actor)) && (q.ID == "" || r.ID == q.ID) &&
 			(q.From.IsZero() || !r.Time.Before(q.From)) && (q.To.IsZero() || r.Time.Before(q.To)) &&

@@ -18,7 +18,8 @@ WORKDIR /engine
 COPY package.json package-lock.json ./
 RUN npm ci --omit=dev --ignore-scripts --no-audit --no-fund
 
-FROM gcr.io/distroless/static-debian12:nonroot AS server
+# The program can load a shared library, so it needs a dynamic linker even without cgo.
+FROM gcr.io/distroless/base-debian12:nonroot AS server
 COPY --from=build /out/exhibit /out/exhibit-verify /usr/local/bin/
 COPY --from=build --chown=65532:65532 --chmod=0700 /out/data /data
 VOLUME /data

@@ -27,6 +27,7 @@ type Check struct {
 	framework.Check
 	Answer  Answer
 	Count   uint64
+	Basis   Meaning              // what none means, or would mean
 	Text    string               // the answer as it is printed, without the count
 	Last    time.Time            // when a matching event was last seen; zero where nobody asked
 	Matches []store.OutcomeCount // what matched, by action and outcome
@@ -57,6 +58,7 @@ func (r *Report) check(c framework.Check) Check {
 		}
 	}
 	z := r.zero[c.Section]
+	out.Basis = z.meaning
 	if out.Count > 0 {
 		out.Answer, out.Text = FoundListed, "listed"
 		if c.Found == framework.Exceptions {

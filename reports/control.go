@@ -108,7 +108,7 @@ func StrengthText(c framework.Control) string {
 	for _, s := range c.Strength {
 		text := s.Text()
 		if covers := c.Covers[s]; covers != "" {
-			text += ": " + covers
+			text += ": " + strings.TrimSuffix(covers, ".")
 		}
 		parts = append(parts, text)
 	}

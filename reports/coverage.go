@@ -35,8 +35,8 @@ func DayStates() []DayState {
 	return []DayState{Read, Heard, Stated, Silent, Pending, Before, Backfilling, NotConnected, Expired, Recoverable, Lost, Altered}
 }
 
-// stateOf is the state of a day that is wholly in the span.
-func stateOf(s ledger.Span) DayState {
+// StateOf is the state of a day that is wholly in the span.
+func StateOf(s ledger.Span) DayState {
 	switch s.State {
 	case ledger.Covered:
 		return DayState(s.Method)
@@ -79,6 +79,22 @@ type SourceCoverage struct {
 	Spans   []ledger.Span
 	Days    []Day
 	Events  uint64 // on whole UTC days
+}
+
+// Required is the share of the required time that was collected: what lies before
+// onboarding or is not due yet does not count.
+func (s SourceCoverage) Required() float64 {
+	var covered, required time.Duration
+	for _, span := range s.Spans {
+		switch span.State {
+		case ledger.Onboarding, ledger.Pending:
+			continue
+		case ledger.Covered:
+			covered += span.Length()
+		}
+		required += span.Length()
+	}
+	return share(covered, required)
 }
 
 // A Gap is time of the window without coverage, or what was there and is gone.
@@ -172,7 +188,7 @@ func (s *SourceCoverage) days(t *tally, days coverage.Interval, usual func(time.
 			if span.State == ledger.Covered {
 				covered += part.Length()
 			}
-			if state := stateOf(span); rank(state) > rank(out.State) {
+			if state := StateOf(span); rank(state) > rank(out.State) {
 				out.State = state
 			}
 			if span.State == ledger.Recoverable && (out.Until.IsZero() || span.Until.Before(out.Until)) {
@@ -267,4 +283,31 @@ func gone(state *ledger.State, sources []string, days coverage.Interval) []Gone 
 		add(r.Seq, "the store was restored; accepted by "+r.By, r.Segments)
 	}
 	return out
+}
+
+// A Look is the sources over a window, without a framework: what the pages about
+// coverage and sources show.
+type Look struct {
+	Coverage Coverage
+	tally    *tally
+}
+
+// LookAt makes it from the ledger alone. Altered are segments that the last audit
+// found to differ.
+func LookAt(state *ledger.State, sources []string, window coverage.Interval, now time.Time, altered []ledger.SegmentRef) Look {
+	t := newTally(state, sources, window)
+	return Look{Coverage: cover(state, t, sources, window, now, altered), tally: t}
+}
+
+// Counts returns the sums of a source over all records of the ledger, the newest
+// total that it told, and the last UTC day that it has events on; "" for none.
+func (l Look) Counts(source string) (counts ledger.Batch, told *ledger.Told, lastDay string) {
+	s := l.tally.sources[source]
+	if s == nil {
+		return ledger.Batch{}, nil, ""
+	}
+	for _, d := range s.last {
+		lastDay = max(lastDay, d)
+	}
+	return s.counts, s.told, lastDay
 }

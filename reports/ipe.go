@@ -162,7 +162,7 @@ func (r *Report) checkpoint() (ledger.Checkpoint, bool) {
 func witnessText(list []pack.Witness) string {
 	var outside []string
 	for _, w := range list {
-		if w.Note == "" && !w.Last.IsZero() {
+		if Counts(w) {
 			outside = append(outside, fmt.Sprintf("%s holds %d records since %s", w.Name, w.Size, Instant(w.Last)))
 		}
 	}
@@ -170,6 +170,12 @@ func witnessText(list []pack.Witness) string {
 		return "none outside: who holds both database and signing key could have rebuilt the log"
 	}
 	return strings.Join(outside, "; ")
+}
+
+// Counts reports whether a witness counts: it holds a checkpoint, and the operator
+// does not hold the witness.
+func Counts(w pack.Witness) bool {
+	return !w.Last.IsZero() && !strings.HasPrefix(w.Note, "held by the operator")
 }
 
 func auditText(a *pack.Audit) string {

@@ -70,6 +70,26 @@ func (m *Maker) Report(ctx context.Context, r Request) (*Report, Outside, error)
 	return m.report(ctx, r, m.Now())
 }
 
+// Check returns what is wrong with a request before anything is made of it: an
+// unknown framework, an *UnknownSourceError, a period that has not begun.
+func (m *Maker) Check(ctx context.Context, r Request) error {
+	if _, err := framework.Find(m.Frameworks, r.Framework); err != nil {
+		return err
+	}
+	head, err := m.Reader.Head(ctx)
+	if err != nil {
+		return err
+	}
+	if head.State.Size == 0 {
+		return ErrEmpty
+	}
+	if _, err := r.Period.At(head.State.At); err != nil {
+		return err
+	}
+	_, err = inScope(&head.State, r.Sources)
+	return err
+}
+
 // report makes a report as of now; a zero now is the time of the last record.
 func (m *Maker) report(ctx context.Context, r Request, now time.Time) (*Report, Outside, error) {
 	f, err := framework.Find(m.Frameworks, r.Framework)

@@ -23,6 +23,7 @@ type Import struct {
 	By     string             // who states the period
 	Covers *coverage.Interval // the period that the file is stated to hold completely; nil: none
 	Now    func() time.Time
+	Chunk  int // events handed in at once; 0: as many as one record holds
 	// Progress is told how many bytes of the file were read; nil: nobody is.
 	Progress func(bytes int64)
 }
@@ -35,13 +36,13 @@ type ImportResult struct {
 	First, Last  time.Time // of the events that the file holds
 }
 
-// chunk is how many events an import hands in at once: as many as one record holds.
-const chunk = maxEvents
-
 // Import brings a file in. It is idempotent: what is stored already is counted as
 // a duplicate. When the file is damaged, what is before the damage is committed
 // and the error says where it is; the stated period is then not noted.
 func (c *Committer) Import(ctx context.Context, file io.Reader, im Import) (ImportResult, error) {
+	if im.Chunk == 0 {
+		im.Chunk = maxEvents
+	}
 	sum := sha256.New()
 	counted := &countingReader{r: io.TeeReader(file, sum), progress: im.Progress}
 	in := &importing{Import: im, committer: c, preparer: NewPreparer(im.Source, im.Kind, im.Secret, rand.Reader)}
@@ -99,8 +100,10 @@ func (in *importing) read(ctx context.Context, file io.Reader) error {
 		if err != nil {
 			return err
 		}
-		if events, bytes := in.preparer.Pending(); events >= chunk || bytes >= maxBytes {
-			if err := in.send(ctx, in.preparer.Take()); err != nil {
+		if events, bytes := in.preparer.Pending(); events >= in.Chunk || bytes >= maxBytes {
+			full := in.preparer.Take()
+			full.Urgent = true // there is nothing more to wait for
+			if err := in.send(ctx, full); err != nil {
 				return err
 			}
 			received = in.Now()

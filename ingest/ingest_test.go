@@ -26,8 +26,6 @@ import (
 	"github.com/ClickHouse/clickhouse-go/v2"
 )
 
-func TestMain(m *testing.M) { enginetest.Main(m) }
-
 // A site is a store with everything around it that a writer needs.
 type site struct {
 	t      *testing.T

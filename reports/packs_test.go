@@ -1,0 +1,134 @@
+package reports_test
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"exhibit/internal/pack"
+	"exhibit/reports"
+	"exhibit/reports/reporttest"
+)
+
+func quiet() *slog.Logger { return slog.New(slog.DiscardHandler) }
+
+// wait polls a job until it has ended; the deadline is the test's own.
+func wait(t *testing.T, p *reports.Packs, id string) reports.Job {
+	t.Helper()
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		job, err := p.Job(id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if job.State == reports.Done || job.State == reports.Failed {
+			return job
+		}
+		select {
+		case <-tick.C:
+		case <-t.Context().Done():
+			t.Fatal("the job does not end")
+		}
+	}
+}
+
+func TestPacks(t *testing.T) {
+	l := story(t)
+	dir := filepath.Join(t.TempDir(), "packs")
+	p, err := reports.OpenPacks(dir, maker(t, l), quiet(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	request := reports.Request{Framework: "soc2", Period: period(t, "2026-03-01", "2026-03-31", "Europe/Berlin"),
+		By: pack.Person{ID: "u1", Name: "Alan Example", Role: "auditor"}, Engagement: "SOC 2 2026"}
+	id, err := p.Start(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	bad := request
+	bad.Sources = []string{"okta"}
+	wrong, err := p.Start(bad)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- p.Run(ctx) }()
+	job := wait(t, p, id)
+	failed := wait(t, p, wrong)
+	cancel()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+	if job.State != reports.Done || job.Events == 0 || job.Written != job.Total || job.Zone != "Europe/Berlin" || job.Engagement != "SOC 2 2026" {
+		t.Fatalf("job %+v", job)
+	}
+	if failed.State != reports.Failed || failed.Problem != `there is no source "okta": use one of hcp-prod` {
+		t.Errorf("job %+v", failed)
+	}
+
+	// The next process finds the pack, and one that died with this one as failed.
+	waiting, err := p.Start(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	left := filepath.Join(dir, ".exhibit-tmp-123")
+	if err := os.WriteFile(left, []byte("half"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	again, err := reports.OpenPacks(dir, maker(t, l), quiet(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(left); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the half-written file is still there: %v", err)
+	}
+	if died, err := again.Job(waiting); err != nil || died.State != reports.Failed || !strings.Contains(died.Problem, "restarted") {
+		t.Errorf("job %+v, %v", died, err)
+	}
+	list := again.List()
+	if len(list) != 1 || list[0].ID != id || list[0].SHA256 != job.SHA256 || list[0].By.Name != "Alan Example" {
+		t.Fatalf("list %+v", list)
+	}
+	kept, f, err := again.Open(id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if n, err := io.Copy(io.Discard, f); err != nil || n != kept.Size {
+		t.Errorf("read %d of %d bytes, %v", n, kept.Size, err)
+	}
+	verifyPack(t, filepath.Join(dir, id+".zip"), l.Key.Public)
+	for _, no := range []string{"nothing", waiting, "../packs/" + id, ""} {
+		if _, _, err := again.Open(no); !errors.Is(err, reports.ErrNoPack) {
+			t.Errorf("open %q: %v", no, err)
+		}
+	}
+}
+
+func TestTooManyPacksWait(t *testing.T) {
+	l := reporttest.New(t)
+	l.Source(today().Add(-day), hcp())
+	p, err := reports.OpenPacks(t.TempDir(), maker(t, l), quiet(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	request := reports.Request{Framework: "soc2", Period: period(t, "2026-03-01", "2026-03-31", "")}
+	started := 0
+	for ; started < 100; started++ {
+		if _, err = p.Start(request); err != nil {
+			break
+		}
+	}
+	if !errors.Is(err, reports.ErrBusy) || started != 20 {
+		t.Errorf("%d started, then %v", started, err)
+	}
+}

@@ -4,119 +4,16 @@ package main
 
 import (
 	"context"
-	"fmt"
-	"io"
 	"os"
 	"os/signal"
-	"time"
 	_ "time/tzdata" // zones are the same on every machine
 
-	"exhibit/internal/pack"
-
-	"github.com/alecthomas/kong"
-	"github.com/go-json-experiment/json"
-	"github.com/go-json-experiment/json/jsontext"
+	"exhibit/internal/pack/verifier"
 )
-
-// Exit codes.
-const (
-	good     = 0
-	wrong    = 1
-	unusable = 2 // the command line or a file is
-)
-
-type options struct {
-	Pack  string   `arg:"" help:"The pack, a zip file."`
-	Key   string   `required:"" placeholder:"KEY" help:"Public key of the log (NAME+HASH+BASE64), or a file that holds it. It must have reached you another way than with the pack."`
-	Since []string `placeholder:"CHECKPOINT" sep:"none" help:"File with an older checkpoint of the same log that you hold. May be given several times."`
-	JSON  bool     `name:"json" help:"Print the result as JSON."`
-}
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	code := verifier.Run(ctx, "exhibit-verify", os.Args[1:], os.Stdout, os.Stderr)
 	stop()
 	os.Exit(code)
-}
-
-func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	var o options
-	helped := false
-	parser, err := kong.New(&o, kong.Name("exhibit-verify"), kong.Writers(stdout, stderr), kong.Exit(func(int) { helped = true }),
-		kong.Description("Checks an evidence pack. Exit code: 0 nothing is wrong, 1 something is, 2 it could not be checked."))
-	if err == nil {
-		_, err = parser.Parse(args)
-	}
-	if helped {
-		return good
-	}
-	var res *pack.Result
-	if err == nil {
-		res, err = check(ctx, o, progress(stderr))
-	}
-	if err == nil {
-		err = show(stdout, res, o.JSON)
-	}
-	switch {
-	case err != nil:
-		fmt.Fprintf(stderr, "exhibit-verify: %v\n", err)
-		return unusable
-	case !res.OK:
-		return wrong
-	}
-	return good
-}
-
-func check(ctx context.Context, o options, progress func(done, total uint64)) (*pack.Result, error) {
-	key, err := pack.Given(o.Key)
-	if err != nil {
-		return nil, fmt.Errorf("--key: %w", err)
-	}
-	var since []string
-	for _, arg := range o.Since {
-		text, err := pack.Given(arg)
-		if err != nil {
-			return nil, fmt.Errorf("--since: %w", err)
-		}
-		since = append(since, text)
-	}
-	f, err := os.Open(o.Pack)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return nil, err
-	}
-	return pack.Verify(ctx, f, info.Size(), pack.Options{Key: key, Since: since, Progress: progress})
-}
-
-func show(w io.Writer, res *pack.Result, asJSON bool) error {
-	if !asJSON {
-		return res.Print(w)
-	}
-	if err := json.MarshalWrite(w, res, json.Deterministic(true), jsontext.WithIndent("  ")); err != nil {
-		return err
-	}
-	_, err := io.WriteString(w, "\n")
-	return err
-}
-
-// progress returns a callback that keeps a terminal informed, and nothing else.
-func progress(stderr io.Writer) func(done, total uint64) {
-	f, ok := stderr.(*os.File)
-	if !ok {
-		return nil
-	}
-	if info, err := f.Stat(); err != nil || info.Mode()&os.ModeCharDevice == 0 {
-		return nil
-	}
-	last := time.Now()
-	return func(done, total uint64) {
-		if now := time.Now(); now.Sub(last) > 200*time.Millisecond {
-			last = now
-			fmt.Fprintf(f, "\rchecking %d %%\x1b[K\r", done*100/max(total, 1))
-		}
-	}
 }

@@ -17,7 +17,7 @@ import (
 var errEnough = errors.New("enough")
 
 // checkSources asks every polled source for its last minutes.
-func checkSources(ctx context.Context, s *site, report func(string, error)) {
+func checkSources(ctx context.Context, s *installation, report func(string, error)) {
 	for _, c := range s.config.Sources {
 		kind, err := source.Lookup(s.kinds, c.Kind)
 		if err == nil && (c.Push || kind.NewPuller == nil) {

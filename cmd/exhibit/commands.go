@@ -15,6 +15,7 @@ import (
 	"exhibit/ingest/source"
 	"exhibit/internal/event"
 	"exhibit/internal/ledger"
+	"exhibit/internal/pack/verifier"
 )
 
 type keyCmd struct{}
@@ -31,6 +32,22 @@ func (keyCmd) Run(c *cli) error {
 	}
 	fmt.Println(key.Public)
 	return nil
+}
+
+type verifyCmd struct {
+	Args []string `arg:"" optional:"" passthrough:"" help:"As of exhibit-verify: PACK --key KEY [--since CHECKPOINT]."`
+}
+
+// Run is exhibit-verify.
+func (cmd verifyCmd) Run(ctx context.Context) error {
+	switch code := verifier.Run(ctx, "exhibit verify", cmd.Args, os.Stdout, os.Stderr); code {
+	case 0:
+		return nil
+	case 1:
+		return errFound
+	default:
+		return errUsage
+	}
 }
 
 type versionCmd struct{}
@@ -87,7 +104,7 @@ func (cmd auditCmd) Run(ctx context.Context, c *cli, log *slog.Logger) error {
 	return nil
 }
 
-func (cmd auditCmd) audit(ctx context.Context, s *site) (ingest.Audit, error) {
+func (cmd auditCmd) audit(ctx context.Context, s *installation) (ingest.Audit, error) {
 	reader, _, err := s.reader()
 	if err != nil {
 		return ingest.Audit{}, err

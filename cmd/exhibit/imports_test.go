@@ -36,7 +36,8 @@ func arrows() map[string][]string {
 		"web":                        with("views", "static"),
 		"web/webtest":                {"web", "views", "internal/event"},
 		"web/site":                   with("ingest", "ingest/source", "internal/pack", "internal/store", "reports", "reports/framework", "views", "web"),
-		"cmd/exhibit-verify":         with("internal/pack"),
+		"internal/pack/verifier":     {"internal/pack"},
+		"cmd/exhibit-verify":         {"internal/pack/verifier"},
 	}
 }
 

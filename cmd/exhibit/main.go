@@ -70,6 +70,8 @@ func run(args []string) int {
 	switch {
 	case errors.Is(err, errFound):
 		return 1
+	case errors.Is(err, errUsage):
+		return 2
 	case err != nil:
 		fmt.Fprintln(os.Stderr, "exhibit:", err)
 		return 1
@@ -80,6 +82,9 @@ func run(args []string) int {
 // errFound ends a command that did its work and found something wrong, which it
 // has printed.
 var errFound = errors.New("something is wrong")
+
+// errUsage ends a command that said itself that it was not understood.
+var errUsage = errors.New("not understood")
 
 // config returns the configuration that a command runs with.
 func (c *cli) config() (Config, error) {

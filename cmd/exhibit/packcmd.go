@@ -75,14 +75,14 @@ type diary interface {
 	Write(ctx context.Context, act source.Act) error
 }
 
-// openDiary opens a site to read, and something that keeps what is done there.
-func openDiary(ctx context.Context, config Config, log *slog.Logger) (*site, diary, error) {
+// openDiary opens an installation to read, and something that keeps what is done there.
+func openDiary(ctx context.Context, config Config, log *slog.Logger) (*installation, diary, error) {
 	w, err := openWriter(ctx, config, log, ingest.Accept{})
 	if err == nil {
 		if err := w.declare(ctx, true); err != nil {
 			return nil, nil, errors.Join(err, w.Close())
 		}
-		return w.site, w.diary, nil
+		return w.installation, w.diary, nil
 	}
 	if !errors.Is(err, ingest.ErrLocked) {
 		return nil, nil, err
@@ -95,7 +95,7 @@ func openDiary(ctx context.Context, config Config, log *slog.Logger) (*site, dia
 	return s, running, err
 }
 
-func (cmd *packCmd) make(ctx context.Context, s *site, d diary, request reports.Request) error {
+func (cmd *packCmd) make(ctx context.Context, s *installation, d diary, request reports.Request) error {
 	maker, err := s.maker()
 	if err != nil {
 		return err
@@ -128,8 +128,8 @@ func (cmd *packCmd) make(ctx context.Context, s *site, d diary, request reports.
 	return nil
 }
 
-// maker returns what makes packs and reports of the site.
-func (s *site) maker() (*reports.Maker, error) {
+// maker returns what makes packs and reports of the installation.
+func (s *installation) maker() (*reports.Maker, error) {
 	reader, key, err := s.reader()
 	if err != nil {
 		return nil, err
@@ -162,7 +162,7 @@ func (c *Config) scope() map[string][]pack.System {
 }
 
 // witnesses returns the configured witnesses.
-func (s *site) witnesses() []ingest.Witness {
+func (s *installation) witnesses() []ingest.Witness {
 	var list []ingest.Witness
 	for _, w := range s.config.Witnesses {
 		list = append(list, ingest.Witness{Name: w.Name, Directory: w.Directory, HeldBy: w.HeldBy})
@@ -171,7 +171,7 @@ func (s *site) witnesses() []ingest.Witness {
 }
 
 // outside returns what a report says of things beside the ledger.
-func (s *site) outside() (reports.Outside, error) {
+func (s *installation) outside() (reports.Outside, error) {
 	var out reports.Outside
 	for _, w := range s.witnesses() {
 		deposit, found, err := w.Last()

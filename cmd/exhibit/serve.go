@@ -16,6 +16,7 @@ import (
 	"exhibit/ingest"
 	"exhibit/ingest/source"
 	"exhibit/reports"
+	"exhibit/views"
 	"exhibit/web"
 	"exhibit/web/site"
 
@@ -216,11 +217,32 @@ func (w *writer) pages(maker *reports.Maker, packs *reports.Packs, workers []*in
 		}
 		proxies = append(proxies, prefix)
 	}
-	pages := site.New(site.Deps{})
+	var names []string
+	for _, s := range w.config.Sources {
+		names = append(names, s.Name)
+	}
+	pages := site.New(site.Deps{DB: w.db, Reader: maker.Reader, Maker: maker, Packs: packs, Kinds: w.kinds, Names: names, Zone: zone,
+		Now: time.Now, Health: health(workers)})
 	return web.New(web.Deps{BaseURL: w.config.Web.BaseURL, Instance: w.config.Web.Instance, Provider: provider,
 		Sessions: web.SessionLimits{Idle: w.config.Web.Idle, Absolute: w.config.Web.Absolute}, Proxies: proxies, Zone: zone, Engagements: engagements,
-		Overview: pages, Reports: pages, Packs: pages, Coverage: pages, Sources: pages, Events: pages, Audit: acts{w.diary},
-		Log: w.log, Now: time.Now, Rand: rand.Reader, Client: &http.Client{Timeout: 20 * time.Second}})
+		Overview: pages.Overview, Reports: pages.Reports, Packs: pages.Packs, Coverage: pages.Coverage, Sources: pages.Sources, Events: pages.Events,
+		Audit: acts{w.diary},
+		Log:   w.log, Now: time.Now, Rand: rand.Reader, Client: &http.Client{Timeout: 20 * time.Second}})
+}
+
+// health tells the pages how the workers are doing.
+type health []*ingest.Worker
+
+// Health makes health a site.Health.
+func (h health) Health(context.Context) []site.SourceHealth {
+	states := map[string]views.Health{ingest.Idle: views.OK, ingest.Reading: views.Reading, ingest.Backoff: views.BackingOff,
+		ingest.Rejected: views.TokenRejected, ingest.Stopped: views.Stopped}
+	var list []site.SourceHealth
+	for _, w := range h {
+		s := w.Status()
+		list = append(list, site.SourceHealth{Source: s.Name, State: states[s.State], Problem: s.Problem, LastRead: s.Read, NextRead: s.Next, Uncommitted: s.Uncommitted})
+	}
+	return list
 }
 
 // acts keeps what people do on pages in the diary.

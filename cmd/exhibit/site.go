@@ -17,8 +17,8 @@ import (
 	"golang.org/x/mod/sumdb/note"
 )
 
-// A site is an open data directory with its store.
-type site struct {
+// An installation is an open data directory with its store.
+type installation struct {
 	config Config
 	dir    ingest.Dir
 	log    *slog.Logger
@@ -30,8 +30,8 @@ type site struct {
 
 // open opens the store of the configuration: a server, the embedded engine that
 // another process runs on the data directory, or one of its own.
-func open(ctx context.Context, config Config, log *slog.Logger) (*site, error) {
-	s := &site{config: config, dir: ingest.Dir(config.Data), log: log, kinds: source.Kinds()}
+func open(ctx context.Context, config Config, log *slog.Logger) (*installation, error) {
+	s := &installation{config: config, dir: ingest.Dir(config.Data), log: log, kinds: source.Kinds()}
 	options, err := s.address(ctx)
 	if err != nil {
 		return nil, errors.Join(err, s.Close())
@@ -46,7 +46,7 @@ func open(ctx context.Context, config Config, log *slog.Logger) (*site, error) {
 	return s, nil
 }
 
-func (s *site) address(ctx context.Context) (store.Options, error) {
+func (s *installation) address(ctx context.Context) (store.Options, error) {
 	c := s.config.ClickHouse
 	if len(c.Addrs) > 0 {
 		password, err := secret("clickhouse.password", c.PasswordFile, c.PasswordEnv)
@@ -70,7 +70,7 @@ func (s *site) address(ctx context.Context) (store.Options, error) {
 }
 
 // Close closes what was opened, the last first.
-func (s *site) Close() error {
+func (s *installation) Close() error {
 	var errs []error
 	for i := len(s.close) - 1; i >= 0; i-- {
 		errs = append(errs, s.close[i]())
@@ -80,7 +80,7 @@ func (s *site) Close() error {
 }
 
 // reader returns a reader of the ledger and the key that signs it.
-func (s *site) reader() (*store.Reader, ledger.SigningKey, error) {
+func (s *installation) reader() (*store.Reader, ledger.SigningKey, error) {
 	key, err := s.dir.ExistingKey()
 	if err != nil {
 		return nil, key, fmt.Errorf("%w. Nothing was ever written with this data directory: run 'exhibit serve' or 'exhibit import' first", err)
@@ -92,9 +92,9 @@ func (s *site) reader() (*store.Reader, ledger.SigningKey, error) {
 	return s.db.NewReader(note.VerifierList(verifier)), key, nil
 }
 
-// A writer is a site that this process writes to.
+// A writer is an installation that this process writes to.
 type writer struct {
-	*site
+	*installation
 	ledger    *ingest.Log
 	committer *ingest.Committer
 	diary     *ingest.Diary
@@ -122,12 +122,12 @@ func openWriter(ctx context.Context, config Config, log *slog.Logger, accept ing
 	return w, nil
 }
 
-func (s *site) startWriting(ctx context.Context, accept ingest.Accept) (*writer, error) {
+func (s *installation) startWriting(ctx context.Context, accept ingest.Accept) (*writer, error) {
 	key, err := s.dir.Key(s.config.Origin)
 	if err != nil {
 		return nil, err
 	}
-	w := &writer{site: s}
+	w := &writer{installation: s}
 	if w.secret, err = s.dir.Secret(); err != nil {
 		return nil, err
 	}
@@ -152,7 +152,7 @@ func (s *site) startWriting(ctx context.Context, accept ingest.Accept) (*writer,
 	return w, nil
 }
 
-func (s *site) logOptions(key ledger.SigningKey, accept ingest.Accept) ingest.LogOptions {
+func (s *installation) logOptions(key ledger.SigningKey, accept ingest.Accept) ingest.LogOptions {
 	kinds := make(map[string]source.Kind)
 	for _, k := range s.kinds {
 		kinds[k.Name] = k

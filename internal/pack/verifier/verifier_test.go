@@ -1,4 +1,4 @@
-package main
+package verifier
 
 import (
 	"bytes"
@@ -31,7 +31,7 @@ func TestUsage(t *testing.T) {
 		{[]string{text, "--key", key, "--force"}, unusable, "--force"},
 	} {
 		var out bytes.Buffer
-		if code := run(t.Context(), tt.args, &out, &out); code != tt.code || !strings.Contains(out.String(), tt.says) {
+		if code := Run(t.Context(), "exhibit-verify", tt.args, &out, &out); code != tt.code || !strings.Contains(out.String(), tt.says) {
 			t.Errorf("%q: exit code %d, want %d with %q in %q", tt.args, code, tt.code, tt.says, out.String())
 		}
 	}

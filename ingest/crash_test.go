@@ -431,3 +431,11 @@ func readEntries(path string) ([]ledger.Entry, error) {
 	}
 	return list, file.Close()
 }
+
+// each counts raw records.
+func each(counts map[string]int) func(uint64, *event.Event) error {
+	return func(_ uint64, e *event.Event) error {
+		counts[e.Raw]++
+		return nil
+	}
+}

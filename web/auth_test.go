@@ -354,3 +354,55 @@ func TestConfigurationIsChecked(t *testing.T) {
 		}
 	}
 }
+
+func TestGroupsClaimCanBeAnyClaim(t *testing.T) {
+	s := newSite(t, func(d *web.Deps) {
+		d.Provider.GroupsClaim = "email"
+		d.Provider.Roles = map[string]web.Role{"victor@example.com": web.Reviewer}
+	})
+	must(t, s.browser(t).signIn(t, "victor", "/sources"), http.StatusOK, "Victor Visitor", ">reviewer<")
+	must(t, s.browser(t).signIn(t, "ada", "/sources"), http.StatusForbidden, "No role here yet")
+}
+
+func TestSignInRenewsTheSession(t *testing.T) {
+	s := newSite(t)
+	b := s.signedIn(t, web.Auditor)
+	u, err := url.Parse(s.url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	token := func() *http.Cookie {
+		for _, c := range b.http.Jar.Cookies(u) {
+			if c.Name == "exhibit_session" {
+				return c
+			}
+		}
+		t.Fatal("no session")
+		return nil
+	}
+	before := token()
+	b.follow(t, b.get(t, "/sign-in/start")) // the provider may still know the person or ask again
+	issuer, id := b.atProvider(t, "/sources")
+	must(t, b.follow(t, b.post(t, issuer+"/login", url.Values{"id": {id}, "username": {"ada"}, "password": {password}})), http.StatusOK, "Ada Lindqvist")
+	if token().Value == before.Value {
+		t.Error("the token of the auditor is now the admin's")
+	}
+	r := s.browser(t)
+	old := r.request(t, http.MethodGet, "/reports", nil)
+	old.AddCookie(before)
+	if a := r.do(t, old); a.StatusCode != http.StatusSeeOther {
+		t.Errorf("the session of before still opens pages: %d", a.StatusCode)
+	}
+}
+
+func TestManySignInsAreSlowedDown(t *testing.T) {
+	s := newSite(t)
+	b := s.browser(t)
+	for range 60 {
+		if a := b.get(t, "/sign-in/callback?code=guess&state=guess"); a.StatusCode == http.StatusTooManyRequests {
+			must(t, a, http.StatusTooManyRequests, "Too many attempts")
+			return
+		}
+	}
+	t.Error("60 answers in a row were looked at")
+}

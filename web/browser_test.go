@@ -70,9 +70,9 @@ func (c *chromium) open(t *testing.T, name, path string) {
 	c.look(t, name)
 }
 
-// look checks the page that is open at two widths, light and dark: nothing wider
-// than the window, nothing that axe calls serious. EXHIBIT_SHOTS names a folder
-// for pictures.
+// look checks the page that is open on a narrow light and a wide dark screen:
+// nothing wider than the window, nothing that axe calls serious. EXHIBIT_SHOTS
+// names a folder for pictures; then it looks at both screens in both colours.
 func (c *chromium) look(t *testing.T, name string) {
 	t.Helper()
 	for _, scheme := range []string{"light", "dark"} {
@@ -81,6 +81,9 @@ func (c *chromium) look(t *testing.T, name string) {
 			t.Fatal(err)
 		}
 		for _, width := range []int64{390, 1280} {
+			if os.Getenv("EXHIBIT_SHOTS") == "" && (width == 390) != (scheme == "light") {
+				continue
+			}
 			c.do(t, chromedp.EmulateViewport(width, 900))
 			view := fmt.Sprintf("%s-%d-%s", name, width, scheme)
 			if wide, err := chromedp.Run(c.ctx, chromedp.Evaluate[int]("document.documentElement.scrollWidth - innerWidth")); err != nil || wide > 0 {
@@ -162,6 +165,7 @@ func TestInChromium(t *testing.T) {
 	c.look(t, "auditor-reports")
 	c.do(t, chromedp.Click(chromedp.CSS(".engagement button")), chromedp.WaitVisible(chromedp.CSS(".make button")))
 	c.look(t, "auditor-report")
+	c.printed(t, "auditor-report")
 	c.packAndDownload(t)
 
 	stopConsole()
@@ -221,5 +225,32 @@ func TestWithoutScripts(t *testing.T) {
 	text, err := chromedp.Run(c.ctx, chromedp.Text(chromedp.ID("job")))
 	if err != nil || !strings.Contains(text, "The pack is ready.") {
 		t.Errorf("the page of the job says %q, %v", text, err)
+	}
+}
+
+// printed looks at the open page as paper: no navigation, no forms, and nothing
+// wider than the sheet.
+func (c *chromium) printed(t *testing.T, name string) {
+	t.Helper()
+	medium := func(name string) {
+		if _, err := chromedp.Call(c.ctx, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Media: name}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	medium("print")
+	defer medium("")
+	c.do(t, chromedp.EmulateViewport(740, 1050))
+	const left = `[...document.querySelectorAll("nav, form, .skip")].filter(e => e.checkVisibility()).length + Math.max(0, document.documentElement.scrollWidth - innerWidth)`
+	if n, err := chromedp.Run(c.ctx, chromedp.Evaluate[int](left)); err != nil || n != 0 {
+		t.Errorf("%s on paper: %d things that do not belong there, %v", name, n, err)
+	}
+	if folder := os.Getenv("EXHIBIT_SHOTS"); folder != "" {
+		picture, err := chromedp.Run(c.ctx, chromedp.FullScreenshot(100))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(folder, name+"-print.png"), picture, 0o644); err != nil {
+			t.Fatal(err)
+		}
 	}
 }

@@ -63,12 +63,10 @@ func (e Engagement) invites(who Identity) bool {
 // holds reports whether a query stays inside the engagement: same framework and
 // zone, not a day more, not a source more.
 func (e Engagement) holds(q ReportQuery) bool {
-	if q.Framework != e.Framework || len(q.Sources) == 0 {
+	if q.Framework != e.Framework || q.Zone.String() != e.Zone.String() || len(q.Sources) == 0 {
 		return false
 	}
-	from, to := q.Instants()
-	first, last := instants(e.From, e.To, e.Zone)
-	if from.Before(first) || to.After(last) {
+	if q.From.Before(e.From) || q.To.After(e.To) {
 		return false
 	}
 	return !slices.ContainsFunc(q.Sources, func(name string) bool { return !slices.Contains(e.Sources, name) })

@@ -44,3 +44,5 @@ func WithUnlisted(d Deps, handler echo.HandlerFunc) (http.Handler, func(method, 
 }
 
 var LocalPath = localPath
+
+var EventOf = eventOf

@@ -20,14 +20,6 @@ const (
 	maxDays    = 366 * 10 // days of one period
 )
 
-// instants turns whole days in a zone into a half-open stretch of time.
-func instants(first, last time.Time, zone *time.Location) (from, to time.Time) {
-	y, m, d := first.Date()
-	from = time.Date(y, m, d, 0, 0, 0, 0, zone)
-	y, m, d = last.Date()
-	return from.UTC(), time.Date(y, m, d+1, 0, 0, 0, 0, zone).UTC()
-}
-
 // parseDate reads YYYY-MM-DD.
 func parseDate(name, text string) (time.Time, error) {
 	t, err := time.Parse(time.DateOnly, text)
@@ -88,9 +80,6 @@ func (s *server) parseReport(framework string, form url.Values) (ReportQuery, er
 		if name != "" && !slices.Contains(q.Sources, name) {
 			q.Sources = append(q.Sources, name)
 		}
-	}
-	if from, _ := q.Instants(); from.After(s.Now()) {
-		return q, badInput("The period has not begun yet: it starts on %s.", q.From.Format(time.DateOnly))
 	}
 	return q, nil
 }

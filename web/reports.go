@@ -84,7 +84,6 @@ func (s *server) report(c echo.Context) error {
 	}
 	v.Packs = s.samePeriod(who(c), packs, q)
 	v.Query, v.Engagement = choice(q), q.Engagement
-	v.Since, v.Until = q.Instants()
 	v.EventsLink = who(c).Role != Auditor
 	return s.render(c, v.Framework.Title+" report", views.ReportPage(v))
 }

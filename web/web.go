@@ -70,8 +70,8 @@ type Overviews interface {
 type Reports interface {
 	// Frameworks lists the frameworks that reports exist for.
 	Frameworks(ctx context.Context) ([]views.FrameworkChoice, error)
-	// Report answers ErrNotFound for a framework that does not exist and
-	// an *InputError for a source that does not.
+	// Report answers ErrNotFound for a framework that does not exist and an
+	// *InputError for a source that does not, or a period that has not begun.
 	Report(ctx context.Context, q ReportQuery) (views.Report, error)
 }
 
@@ -123,9 +123,6 @@ type ReportQuery struct {
 	// Engagement names the engagement that an auditor acts under, else empty.
 	Engagement string
 }
-
-// Instants returns the half-open stretch of time of the query's days.
-func (q ReportQuery) Instants() (from, to time.Time) { return instants(q.From, q.To, q.Zone) }
 
 // A PackRequest is a pack that somebody asked for.
 type PackRequest struct {

@@ -1,0 +1,185 @@
+package views
+
+// title is the name of a state as people read it.
+func (s DayState) title() string {
+	switch s {
+	case Read:
+		return "covered, read"
+	case Heard:
+		return "covered, heard"
+	case Stated:
+		return "covered, stated"
+	case Silent:
+		return "covered, silent"
+	case Pending:
+		return "pending"
+	case Backfilling:
+		return "backfilling"
+	case Recoverable:
+		return "gap, recoverable"
+	case Lost:
+		return "gap, lost"
+	case Before:
+		return "before onboarding"
+	case Expired:
+		return "expired by policy"
+	case Altered:
+		return "altered"
+	case NotConnected:
+		return "not connected"
+	}
+	return string(s)
+}
+
+// explain says what a state means.
+func (s DayState) explain() string {
+	switch s {
+	case Read:
+		return "polled to the end; no events means that there were none"
+	case Heard:
+		return "pushed to us while the path was alive"
+	case Stated:
+		return "imported from a file that a person stated to be complete"
+	case Silent:
+		return "collected without an event, though this source usually has some: look"
+	case Pending:
+		return "too recent to be settled"
+	case Backfilling:
+		return "first history is still being read"
+	case Recoverable:
+		return "not collected; the source can still give it"
+	case Lost:
+		return "not collected and beyond what the source keeps; an import can still fill it"
+	case Before:
+		return "older than the start of this source"
+	case Expired:
+		return "deleted by a retention rule that the ledger recorded"
+	case Altered:
+		return "rows no longer match the ledger"
+	case NotConnected:
+		return "no such source is connected"
+	}
+	return ""
+}
+
+// mark is the sign of a state for those who do not see its colour.
+func (s DayState) mark() string {
+	switch s {
+	case Silent:
+		return "○"
+	case Pending:
+		return "…"
+	case Backfilling:
+		return "›"
+	case Recoverable:
+		return "!"
+	case Lost:
+		return "×"
+	case Altered:
+		return "Δ"
+	case Expired:
+		return "−"
+	}
+	return ""
+}
+
+// states lists the states in the order of the legend.
+func states() []DayState {
+	return []DayState{Read, Heard, Stated, Silent, Pending, Backfilling, Recoverable, Lost, Altered, Expired, Before, NotConnected}
+}
+
+// used returns the states that occur in sources, in the order of the legend.
+func used(sources []SourceDays) []DayState {
+	seen := map[DayState]bool{}
+	for _, s := range sources {
+		for _, d := range s.Days {
+			seen[d.State] = true
+		}
+	}
+	var out []DayState
+	for _, s := range states() {
+		if seen[s] {
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+// title is the name of a health as people read it.
+func (h Health) title() string {
+	switch h {
+	case OK:
+		return "ok"
+	case Reading:
+		return "reading"
+	case BackingOff:
+		return "backing off"
+	case TokenRejected:
+		return "token rejected"
+	case Stopped:
+		return "stopped"
+	case ImportOnly:
+		return "files only"
+	}
+	return string(h)
+}
+
+// title is the word in front of a task.
+func (s Severity) title() string {
+	switch s {
+	case Act:
+		return "Act"
+	case Look:
+		return "Look"
+	}
+	return "Know"
+}
+
+func (s AbilityState) title() string {
+	switch s {
+	case Seen:
+		return "seen"
+	case ProvenEmpty:
+		return "proven empty"
+	case NeverSeen:
+		return "never seen"
+	case CannotEmit:
+		return "cannot emit"
+	}
+	return string(s)
+}
+
+func (s AbilityState) mark() string {
+	switch s {
+	case Seen:
+		return "●"
+	case ProvenEmpty:
+		return "○"
+	case NeverSeen:
+		return "?"
+	case CannotEmit:
+		return "—"
+	}
+	return ""
+}
+
+// sentence says what a count, or its absence, means.
+func (s SectionCount) sentence() string {
+	switch s.Meaning {
+	case Counted:
+		return "found"
+	case NoneProven:
+		return "none found, collection proven"
+	case NoneHeard:
+		return "none received, stream up"
+	case NoneStated:
+		return "none in the file that " + s.By + " states to be complete"
+	case NotCollected:
+		return "unknown: not collected"
+	case NotEvidenced:
+		return "not evidenced: no source logs this; connect an identity provider"
+	case Computed:
+		return s.Words
+	}
+	return string(s.Meaning)
+}

@@ -1,0 +1,31 @@
+package web_test
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"testing"
+
+	"exhibit/web"
+)
+
+func FuzzEventPath(f *testing.F) {
+	for _, id := range []string{"ae-1", "a/b#1", "id?x=1", "%2F", "ü \x00 \xff", "a;b=c", "日本"} {
+		f.Add("hcp-prod", id)
+	}
+	f.Fuzz(func(t *testing.T, source, id string) {
+		if source == "" || id == "" {
+			t.Skip()
+		}
+		u, err := url.Parse("https://exhibit.example.com" + web.EventPath(source, id))
+		if err != nil {
+			t.Fatalf("path of %q: %v", id, err)
+		}
+		r := httptest.NewRequest(http.MethodGet, "/", nil)
+		r.URL = u
+		gotSource, gotID, err := web.EventOf(r)
+		if err != nil || gotSource != source || gotID != id {
+			t.Errorf("path of %q %q leads to %q %q, %v", source, id, gotSource, gotID, err)
+		}
+	})
+}

@@ -128,7 +128,7 @@ func cover(state *ledger.State, t *tally, sources []string, window coverage.Inte
 	c.Expired = gone(state, sources, c.Days)
 	latest := state.Latest()
 	for _, name := range sources {
-		s := SourceCoverage{Spans: state.Spans(name, window, now), Methods: map[string]float64{}}
+		s := SourceCoverage{Spans: spans(state, name, window, now), Methods: map[string]float64{}}
 		s.Source.Name = name
 		if i := slices.IndexFunc(latest, func(l ledger.SourceAt) bool { return l.Name == name }); i >= 0 {
 			s.Source, s.Known = latest[i], true
@@ -150,6 +150,32 @@ func cover(state *ledger.State, t *tally, sources []string, window coverage.Inte
 	}
 	c.Matrix = matrix(t, c.Sources)
 	return c
+}
+
+// slack is how much of a source's time may be collected and not yet be committed:
+// coverage without events waits for an hour to gather.
+const slack = 2 * time.Hour
+
+// spans is State.Spans, but that the time since the last coverage is pending for as
+// long as it may be read already and not be in the ledger yet.
+func spans(state *ledger.State, source string, window coverage.Interval, now time.Time) []ledger.Span {
+	list := state.Spans(source, window, now)
+	set := state.Coverage(source)
+	settled := now
+	for _, s := range state.Sources {
+		if s.Name == source {
+			settled = now.Add(-time.Duration(s.Settle) * time.Second)
+		}
+	}
+	if len(set) == 0 || set[len(set)-1].To.Before(settled.Add(-slack)) {
+		return list
+	}
+	for i, span := range list {
+		if span.State == ledger.Recoverable && !span.From.Before(set[len(set)-1].To) {
+			list[i].State, list[i].Until = ledger.Pending, time.Time{}
+		}
+	}
+	return list
 }
 
 // stated names the people on whose word spans rest.

@@ -75,14 +75,21 @@ func story(t testing.TB) *reporttest.Log {
 		return out
 	}
 	imported := start.Add(110 * day)
+	var file ledger.Batch // a dozen of daily files at once
+	var events []*event.Event
 	for n := range 106 {
-		if n == 40 || n == 71 {
-			continue
-		}
 		d := start.Add(time.Duration(n) * day)
-		b := on(d)
-		l.Commit(imported, ledger.Batch{Source: "hcp-prod", Fetched: uint64(len(b)), Events: uint64(len(b)), Unmapped: unmapped(b),
-			Covers: []ledger.Cover{{From: d, To: d.Add(day), Method: ledger.Stated, File: d.Format("2006-01-02") + ".json.gz", SHA256: "ab12", By: "Ada Example"}}}, b, nil)
+		if n != 40 && n != 71 {
+			b := on(d)
+			events = append(events, b...)
+			file.Covers = append(file.Covers, ledger.Cover{From: d, To: d.Add(day), Method: ledger.Stated,
+				File: d.Format("2006-01-02") + ".json.gz", SHA256: "ab12", By: "Ada Example"})
+		}
+		if n%12 == 11 || n == 105 {
+			file.Source, file.Fetched, file.Events, file.Unmapped = "hcp-prod", uint64(len(events)), uint64(len(events)), unmapped(events)
+			l.Commit(imported, file, events, nil)
+			file, events = ledger.Batch{}, nil
+		}
 	}
 	for n := 106; n <= 120; n++ {
 		d := start.Add(time.Duration(n) * day)

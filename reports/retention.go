@@ -67,10 +67,6 @@ func weight(k framework.RetentionKind) string {
 	return "warning"
 }
 
-// slack is how much of a source's time may be collected and not yet be committed:
-// coverage without events waits for an hour.
-const slack = 2 * time.Hour
-
 func retentionOf(state *ledger.State, row framework.Retention, source string, now time.Time, deletes time.Duration) Retention {
 	r := Retention{Retention: row, Source: source, Weight: weight(row.Kind)}
 	length := time.Duration(row.Days) * day

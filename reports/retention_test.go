@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"exhibit/internal/coverage"
 	"exhibit/internal/event"
 	"exhibit/internal/ledger"
 	"exhibit/reports/framework"
@@ -90,5 +91,25 @@ func TestDayStates(t *testing.T) {
 	}
 	if n := len(look.Coverage.Gaps); n != 3 {
 		t.Errorf("%d gaps: %+v", n, look.Coverage.Gaps)
+	}
+}
+
+// Coverage without events gathers for an hour before it is committed: until then
+// its time is pending, and only after that a gap.
+func TestTailIsPending(t *testing.T) {
+	for _, tt := range []struct {
+		behind time.Duration
+		gaps   int
+	}{{30 * time.Minute, 0}, {2 * time.Hour, 0}, {3 * time.Hour, 1}} {
+		b := &book{t: t}
+		b.source(on(1), source("a", "logged"))
+		now := on(20)
+		b.covers(now, "a", ledger.Cover{From: on(1), To: now.Add(-tt.behind), Method: ledger.Read})
+		for _, from := range []time.Time{on(18), now.Add(-20 * time.Minute)} {
+			look := LookAt(&b.state, []string{"a"}, coverage.Interval{From: from, To: now}, now, nil)
+			if n := len(look.Coverage.Gaps); n != tt.gaps {
+				t.Errorf("%s behind, seen from %s: %d gaps, want %d", tt.behind, from, n, tt.gaps)
+			}
+		}
 	}
 }

@@ -32,9 +32,9 @@ func (e *Event) parse(r reader) error {
 	*e = Event{}
 	r.literal(`{"v":1,"salt":"`)
 	salt := r.upTo('"')
-	if len(salt) != 2*len(e.Salt) {
+	if len(salt) != 2*len(e.Salt) || strings.ContainsAny(salt, "ABCDEF") {
 		r.fail()
-	} else if _, err := hex.Decode(e.Salt[:], []byte(salt)); err != nil || strings.ToLower(salt) != salt {
+	} else if _, err := hex.Decode(e.Salt[:], []byte(salt)); err != nil {
 		r.fail()
 	}
 	r.more = true

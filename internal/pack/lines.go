@@ -27,6 +27,7 @@ type stream struct {
 	in   io.ReadCloser
 	sum  hash.Hash
 	size uint64
+	says uint64 // size that the zip says it has
 }
 
 func (c *container) stream(name string) (*stream, error) {
@@ -38,7 +39,7 @@ func (c *container) stream(name string) (*stream, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", errUnpacking, err)
 	}
-	return &stream{name: name, in: in, sum: sha256.New()}, nil
+	return &stream{name: name, in: in, sum: sha256.New(), says: f.UncompressedSize64}, nil
 }
 
 // Read makes stream an io.Reader. It fails when the zip's own checksum does.
@@ -56,8 +57,14 @@ func (s *stream) close() { s.in.Close() }
 
 // drain reads what is left, for the hash.
 func (s *stream) drain() error {
-	_, err := io.Copy(io.Discard, s)
-	return err
+	b := make([]byte, min(32<<10, s.says+1))
+	for {
+		if _, err := s.Read(b); err == io.EOF {
+			return nil
+		} else if err != nil {
+			return err
+		}
+	}
 }
 
 func (s *stream) entry() File {
@@ -68,6 +75,7 @@ func (s *stream) entry() File {
 // b[1:]: b[0] is free to be borrowed, see leafOf. fresh returns a buffer of any
 // length, each takes it over.
 func (s *stream) blocks(ctx context.Context, size int, fresh func() []byte, each func(b []byte) error) error {
+	size = int(min(uint64(size), s.says+2)) // with b[0], and room to see the end
 	b := fill(fresh(), size)
 	have, end := 1, 0 // bytes that are there, and where their last whole line ends
 	for {

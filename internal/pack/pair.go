@@ -254,7 +254,7 @@ func (c *comparison) run(ctx context.Context, v *verifier, name string, made <-c
 }
 
 func (c *comparison) read(ctx context.Context, s *stream, made <-chan []byte, used chan<- []byte) error {
-	b := make([]byte, 0, 2*blockSize)
+	var b []byte
 	row := 1
 	for want := range made {
 		b = slices.Grow(b[:0], len(want))[:len(want)]

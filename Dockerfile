@@ -10,7 +10,9 @@ WORKDIR /src
 COPY go.mod go.sum ./
 RUN go mod download
 COPY . .
-RUN CGO_ENABLED=0 go build -trimpath -ldflags '-s -w' -o /out/ ./cmd/exhibit ./cmd/exhibit-verify \
+ARG VERSION=unreleased
+ARG COMMIT=unknown
+RUN CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=$VERSION -X main.commit=$COMMIT" -o /out/ ./cmd/exhibit ./cmd/exhibit-verify \
  && mkdir -p /out/data
 
 FROM node:20-bookworm-slim AS engine

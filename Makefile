@@ -9,7 +9,9 @@ DATA    ?= demo-data
 FUZZ    ?= 60s
 KILLS   ?= 300
 CHROMIUM := $(shell command -v chromium || command -v chromium-browser || command -v google-chrome)
-LDFLAGS := -s -w
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unreleased)
+COMMIT  ?= $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
+LDFLAGS := -s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT)
 
 .PHONY: all build deps npm browser demo test check lint generate bench fuzz soak clean
 

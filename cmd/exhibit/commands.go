@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"os"
 	"os/user"
-	"runtime/debug"
 	"text/tabwriter"
 	"time"
 
@@ -54,24 +53,15 @@ type versionCmd struct{}
 
 // Run prints the version.
 func (versionCmd) Run() error {
-	version, commit := buildVersion()
 	fmt.Println("exhibit", version, commit)
 	return nil
 }
 
-// buildVersion returns what the Go tool noted about this program.
-func buildVersion() (version, commit string) {
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return "unknown", ""
-	}
-	for _, s := range info.Settings {
-		if s.Key == "vcs.revision" {
-			commit = s.Value
-		}
-	}
-	return info.Main.Version, commit
-}
+// Set by the linker: see Makefile and Dockerfile.
+var (
+	version = "unreleased"
+	commit  = "unknown"
+)
 
 type auditCmd struct {
 	Days int `help:"Only segments of the last so many days. Default: all."`

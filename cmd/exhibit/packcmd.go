@@ -138,7 +138,6 @@ func (s *installation) maker() (*reports.Maker, error) {
 	if err != nil {
 		return nil, err
 	}
-	version, commit := buildVersion()
 	return &reports.Maker{DB: s.db, Reader: reader, Key: key, Frameworks: frameworks, Now: time.Now, Scope: s.config.scope(),
 		Software: pack.Software{Version: version, Commit: commit, TZData: "of " + runtime.Version()},
 		Outside:  func(context.Context) (reports.Outside, error) { return s.outside() }}, nil

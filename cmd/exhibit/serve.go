@@ -154,7 +154,6 @@ func (w *writer) declare(ctx context.Context, only bool) error {
 // workers returns a worker for each source that is polled.
 func (w *writer) workers() ([]*ingest.Worker, error) {
 	var list []*ingest.Worker
-	version, _ := buildVersion()
 	for _, s := range w.config.Sources {
 		kind, err := source.Lookup(w.kinds, s.Kind)
 		if err != nil {

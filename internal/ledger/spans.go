@@ -58,7 +58,7 @@ func (s *State) Spans(source string, window coverage.Interval, now time.Time) []
 		return []Span{{Interval: window, State: Unconnected}}
 	}
 	latest := s.latest(source)
-	settled := now.Add(-time.Duration(latest.Settle) * time.Second)
+	settled := s.settled(source, now)
 	kept := now.Add(-time.Duration(latest.Keeps) * time.Second)
 
 	var spans []Span
@@ -107,13 +107,32 @@ func (s *State) latest(source string) SourceAt {
 	return SourceAt{}
 }
 
+// settled returns up to when coverage is due: the settle time before now. Coverage
+// is not committed at once, though (an idle source's waits for an hour), so what
+// follows a recent end of coverage is not missing yet.
+func (s *State) settled(source string, now time.Time) time.Time {
+	due := now.Add(-time.Duration(s.latest(source).Settle) * time.Second)
+	var end time.Time
+	for _, c := range s.Covers {
+		if c.Source == source && c.Method != Stated && c.To.After(end) {
+			end = c.To
+		}
+	}
+	if end.Before(due) && !end.Before(due.Add(-uncommitted)) {
+		return end
+	}
+	return due
+}
+
+// uncommitted is how long coverage may wait until it is committed, and a while.
+const uncommitted = 2 * time.Hour
+
 // caughtUp reports whether collection of the source ever reached its present:
 // until then what is missing is its first history.
 func (s *State) caughtUp(source string) bool {
-	const slack = 2 * time.Hour // coverage without events waits for an hour before it is committed
 	settle := time.Duration(s.latest(source).Settle) * time.Second
 	for _, c := range s.Covers {
-		if c.Source == source && c.Method != Stated && !c.To.Before(c.At.Add(-settle-slack)) {
+		if c.Source == source && c.Method != Stated && !c.To.Before(c.At.Add(-settle-uncommitted)) {
 			return true
 		}
 	}

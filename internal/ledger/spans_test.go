@@ -46,6 +46,10 @@ func TestSpans(t *testing.T) {
 			cover("2026-02-20T06:00", "2026-03-01T11:50", Read)), "hcp",
 			"12-30T00 before onboarding; 01-01T00 covered stated; 01-20T00 gap, lost; 01-21T00 covered stated; 02-15T12 covered read; " +
 				"02-18T00 covered stated; 02-20T00 gap, recoverable until 03-06T00; 02-20T06 covered read; 03-01T11 pending"},
+		{"coverage of an idle hour is not committed yet", state(cover("2026-01-01T00:00", "2026-03-01T10:30", Read)), "hcp",
+			"12-30T00 before onboarding; 01-01T00 covered read; 03-01T10 pending"},
+		{"nothing was read for hours", state(cover("2026-01-01T00:00", "2026-03-01T09:30", Read)), "hcp",
+			"12-30T00 before onboarding; 01-01T00 covered read; 03-01T09 backfilling until 03-15T09; 03-01T11 pending"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -321,6 +321,8 @@ type Look struct {
 // LookAt makes it from the ledger alone. Altered are segments that the last audit
 // found to differ.
 func LookAt(state *ledger.State, sources []string, window coverage.Interval, now time.Time, altered []ledger.SegmentRef) Look {
+	short := compact(state, sources)
+	state = &short
 	t := newTally(state, sources, window)
 	return Look{Coverage: cover(state, t, sources, window, now, altered), tally: t}
 }

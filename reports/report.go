@@ -100,6 +100,7 @@ func Build(ctx context.Context, db *store.DB, in Input) (*Report, error) {
 	if err != nil {
 		return nil, err
 	}
+	in.Head.State = compact(&in.Head.State, sources)
 	r := &Report{Framework: in.Framework, Period: period, Now: in.Now.UTC(), Head: in.Head, Sources: sources, Scope: in.Scope}
 	r.Query = db.QueryText(in.Head.Snapshot(), sources, period.Interval)
 	if r.tally, err = count(ctx, db, in.Head, sources, period.Interval); err != nil {

@@ -8,47 +8,49 @@
 -- report reads a source's days in order, and a segment's root is made in the order of time and id.
 -- INDEX batch: the commit counts the rows of one batch; batches come in the order of their number.
 -- No TTL: evidence goes by a ledger record first, never by itself.
--- CODECS: numbers that grow slowly as differences; ids and the salt are random, so nothing but the
--- shortest form helps; raw is most of the bytes and gets large blocks and a stronger zstd, which is
--- what keeps it within twice of what zstd -3 makes of the file it came from.
+-- LowCardinality: texts that come again and again are numbers on the disk, and still every byte of them
+-- comes back. Ids are random and stay as they are.
+-- CODECS: numbers that grow slowly as differences; the salt is random and stays as it is. Records are
+-- mostly random ids too, of which zstd's stronger levels make more bytes in more time than its first;
+-- large blocks help it to find what records have in common.
 -- SETTINGS: an acknowledged insert has reached the disk. Parts that a merge replaced stay for eight
 -- minutes, so that a merge that a power cut tore does not cost the rows.
 CREATE TABLE IF NOT EXISTS events
 (
-    source              LowCardinality(String),
+    source              LowCardinality(String) CODEC(ZSTD(1)),
     time                DateTime64(9, 'UTC') CODEC(GCD, Delta, ZSTD(1)),
     id                  String CODEC(ZSTD(1)),
     batch               UInt64 CODEC(Delta, ZSTD(1)),
     salt                FixedString(16) CODEC(NONE),
-    time_basis          LowCardinality(String),
+    time_basis          LowCardinality(String) CODEC(ZSTD(1)),
     claimed             String CODEC(ZSTD(1)),
     received            DateTime64(9, 'UTC') CODEC(GCD, Delta, ZSTD(1)),
-    section             LowCardinality(String),
-    ocsf                LowCardinality(String),
+    section             LowCardinality(String) CODEC(ZSTD(1)),
+    ocsf                LowCardinality(String) CODEC(ZSTD(1)),
     class               UInt32 CODEC(ZSTD(1)),
-    activity            UInt32 CODEC(ZSTD(1)),
-    action              LowCardinality(String),
-    outcome             LowCardinality(String),
-    actor_id            LowCardinality(String),
-    actor_name          LowCardinality(String),
-    actor_email         LowCardinality(String),
-    actor_type          LowCardinality(String),
-    actor_impersonator  LowCardinality(String),
-    target_type         LowCardinality(String),
-    target_id           String CODEC(ZSTD(1)),
-    target_name         String CODEC(ZSTD(1)),
+    activity            UInt32 CODEC(T64, ZSTD(1)),
+    action              LowCardinality(String) CODEC(ZSTD(1)),
+    outcome             LowCardinality(String) CODEC(ZSTD(1)),
+    actor_id            LowCardinality(String) CODEC(ZSTD(1)),
+    actor_name          LowCardinality(String) CODEC(ZSTD(1)),
+    actor_email         LowCardinality(String) CODEC(ZSTD(1)),
+    actor_type          LowCardinality(String) CODEC(ZSTD(1)),
+    actor_impersonator  LowCardinality(String) CODEC(ZSTD(1)),
+    target_type         LowCardinality(String) CODEC(ZSTD(1)),
+    target_id           String CODEC(ZSTD(3)),
+    target_name         LowCardinality(String) CODEC(ZSTD(1)),
     ip                  String CODEC(ZSTD(1)),
-    user_agent          LowCardinality(String),
+    user_agent          LowCardinality(String) CODEC(ZSTD(1)),
     request_id          String CODEC(ZSTD(1)),
     session_id          String CODEC(ZSTD(1)),
-    organisation        LowCardinality(String),
-    workspace           String CODEC(ZSTD(1)),
-    project             LowCardinality(String),
-    account             LowCardinality(String),
+    organisation        LowCardinality(String) CODEC(ZSTD(1)),
+    workspace           LowCardinality(String) CODEC(ZSTD(1)),
+    project             LowCardinality(String) CODEC(ZSTD(1)),
+    account             LowCardinality(String) CODEC(ZSTD(1)),
     changes             String CODEC(ZSTD(1)),
     mapping             UInt32 CODEC(ZSTD(1)),
     masked              String CODEC(ZSTD(1)),
-    raw                 String CODEC(ZSTD(3)),
+    raw                 String CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 4194304, max_compress_block_size = 4194304),
     INDEX batch batch TYPE minmax GRANULARITY 1
 )
 ENGINE = MergeTree

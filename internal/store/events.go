@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -73,8 +74,15 @@ func (db *DB) InsertEvents(ctx context.Context, batch uint64, events []*event.Ev
 		return fmt.Errorf("store: prepare %d events of batch %d: %w", len(events), batch, err)
 	}
 	defer insert.Close()
-	if err := appendEvents(insert, texts, batch, events); err != nil {
-		return fmt.Errorf("store: append %d events of batch %d: %w", len(events), batch, err)
+	rows := newColumns(texts)
+	for piece := range slices.Chunk(events, pieceRows) {
+		err := rows.fill(insert, batch, piece)
+		if err == nil {
+			err = insert.Flush()
+		}
+		if err != nil {
+			return fmt.Errorf("store: send %d events of batch %d: %w", len(events), batch, err)
+		}
 	}
 	if err := insert.Send(); err != nil {
 		return fmt.Errorf("store: insert %d events of batch %d: %w", len(events), batch, err)
@@ -82,44 +90,62 @@ func (db *DB) InsertEvents(ctx context.Context, batch uint64, events []*event.Ev
 	return nil
 }
 
-// appendEvents fills the columns one by one: the driver takes whole slices much
-// faster than rows.
-func appendEvents(insert driver.Batch, texts []textColumn, batch uint64, events []*event.Event) error {
+// pieceRows is how many rows go to the server at a time: it unpacks them while the
+// next ones are filled in, and memory is needed for these only. It puts them
+// together again before it writes.
+const pieceRows = 4096
+
+// columns hold the values of the rows that are sent next, column by column: the
+// driver takes whole slices much faster than rows.
+type columns struct {
+	texts   []textColumn
+	text    []string
+	times   []time.Time
+	batches []uint64
+	numbers []uint32
+}
+
+func newColumns(texts []textColumn) *columns {
+	return &columns{texts, make([]string, 0, pieceRows), make([]time.Time, 0, pieceRows), make([]uint64, 0, pieceRows), make([]uint32, 0, pieceRows)}
+}
+
+// fill adds the events to the insert, in the order of its columns.
+func (c *columns) fill(insert driver.Batch, batch uint64, events []*event.Event) error {
 	column := 0
 	put := func(values any) error {
 		column++
 		return insert.Column(column - 1).Append(values)
 	}
-	text := make([]string, len(events))
-	for _, c := range texts {
-		for i, e := range events {
-			text[i] = *c.of(e)
+	for _, t := range c.texts {
+		c.text = c.text[:0]
+		for _, e := range events {
+			c.text = append(c.text, *t.of(e))
 		}
-		if err := put(text); err != nil {
-			return fmt.Errorf("column %s: %w", c.name, err)
+		if err := put(c.text); err != nil {
+			return fmt.Errorf("column %s: %w", t.name, err)
 		}
 	}
 	for _, of := range []func(*event.Event) time.Time{ // the driver takes an int64 for milliseconds
 		func(e *event.Event) time.Time { return e.Time },
 		func(e *event.Event) time.Time { return e.Received },
 	} {
-		times := make([]time.Time, len(events))
-		for i, e := range events {
-			times[i] = of(e)
+		c.times = c.times[:0]
+		for _, e := range events {
+			c.times = append(c.times, of(e))
 		}
-		if err := put(times); err != nil {
+		if err := put(c.times); err != nil {
 			return fmt.Errorf("times: %w", err)
 		}
 	}
-	batches := make([]uint64, len(events))
-	salts := make([]string, len(events))
-	for i, e := range events {
-		batches[i], salts[i] = batch, string(e.Salt[:])
+	c.batches, c.text = c.batches[:0], c.text[:0]
+	for _, e := range events {
+		c.batches = append(c.batches, batch)
+		c.text = append(c.text, string(e.Salt[:]))
 	}
-	if err := put(batches); err != nil {
+	if err := put(c.batches); err != nil {
 		return fmt.Errorf("column batch: %w", err)
 	}
-	if err := put(salts); err != nil {
+	if err := put(c.text); err != nil {
 		return fmt.Errorf("column salt: %w", err)
 	}
 	for _, of := range []func(*event.Event) uint32{
@@ -127,11 +153,11 @@ func appendEvents(insert driver.Batch, texts []textColumn, batch uint64, events 
 		func(e *event.Event) uint32 { return e.Activity },
 		func(e *event.Event) uint32 { return e.Mapping },
 	} {
-		numbers := make([]uint32, len(events))
-		for i, e := range events {
-			numbers[i] = of(e)
+		c.numbers = c.numbers[:0]
+		for _, e := range events {
+			c.numbers = append(c.numbers, of(e))
 		}
-		if err := put(numbers); err != nil {
+		if err := put(c.numbers); err != nil {
 			return fmt.Errorf("numbers: %w", err)
 		}
 	}

@@ -53,10 +53,12 @@ func pinned() clickhouse.Settings {
 		"max_result_rows":                                    0,
 		"max_rows_to_read":                                   0,
 		"session_timezone":                                   "UTC",
-		"max_insert_block_size":                              1 << 20,
-		"min_insert_block_size_rows":                         1 << 20,
-		"min_insert_block_size_bytes":                        512 << 20,
-		"max_bytes_before_external_sort":                     256 << 20,
+		// The driver takes far longer to make dictionaries than the server does.
+		"low_cardinality_allow_in_native_format": 0,
+		"max_insert_block_size":                  1 << 20,
+		"min_insert_block_size_rows":             1 << 20,
+		"min_insert_block_size_bytes":            512 << 20,
+		"max_bytes_before_external_sort":         256 << 20,
 	}
 }
 

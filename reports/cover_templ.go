@@ -1893,9 +1893,9 @@ func coverFindings(c coverView) templ.Component {
 				return templ_7745c5c3_Err
 			}
 			var templ_7745c5c3_Var108 string
-			templ_7745c5c3_Var108, templ_7745c5c3_Err = templ.JoinStringErrs(check.Text)
+			templ_7745c5c3_Var108, templ_7745c5c3_Err = templ.JoinStringErrs(capital(check.Text))
 			if templ_7745c5c3_Err != nil {
-				return templ.Error{Err: templ_7745c5c3_Err, FileName: `reports/cover.templ`, Line: 317, Col: 19}
+				return templ.Error{Err: templ_7745c5c3_Err, FileName: `reports/cover.templ`, Line: 317, Col: 28}
 			}
 			_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var108))
 			if templ_7745c5c3_Err != nil {
@@ -1908,7 +1908,7 @@ func coverFindings(c coverView) templ.Component {
 			var templ_7745c5c3_Var109 string
 			templ_7745c5c3_Var109, templ_7745c5c3_Err = templ.JoinStringErrs(check.Section)
 			if templ_7745c5c3_Err != nil {
-				return templ.Error{Err: templ_7745c5c3_Err, FileName: `reports/cover.templ`, Line: 317, Col: 52}
+				return templ.Error{Err: templ_7745c5c3_Err, FileName: `reports/cover.templ`, Line: 317, Col: 61}
 			}
 			_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var109))
 			if templ_7745c5c3_Err != nil {
@@ -1921,7 +1921,7 @@ func coverFindings(c coverView) templ.Component {
 			var templ_7745c5c3_Var110 string
 			templ_7745c5c3_Var110, templ_7745c5c3_Err = templ.JoinStringErrs(check.Section)
 			if templ_7745c5c3_Err != nil {
-				return templ.Error{Err: templ_7745c5c3_Err, FileName: `reports/cover.templ`, Line: 317, Col: 96}
+				return templ.Error{Err: templ_7745c5c3_Err, FileName: `reports/cover.templ`, Line: 317, Col: 105}
 			}
 			_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var110))
 			if templ_7745c5c3_Err != nil {
@@ -1934,7 +1934,7 @@ func coverFindings(c coverView) templ.Component {
 			var templ_7745c5c3_Var111 string
 			templ_7745c5c3_Var111, templ_7745c5c3_Err = templ.JoinStringErrs(strings.Join(check.Controls, ", "))
 			if templ_7745c5c3_Err != nil {
-				return templ.Error{Err: templ_7745c5c3_Err, FileName: `reports/cover.templ`, Line: 317, Col: 151}
+				return templ.Error{Err: templ_7745c5c3_Err, FileName: `reports/cover.templ`, Line: 317, Col: 160}
 			}
 			_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var111))
 			if templ_7745c5c3_Err != nil {
@@ -2337,44 +2337,73 @@ func coverControls(c coverView) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			var templ_7745c5c3_Var136 string
-			templ_7745c5c3_Var136, templ_7745c5c3_Err = templ.JoinStringErrs(StrengthText(control.Control))
-			if templ_7745c5c3_Err != nil {
-				return templ.Error{Err: templ_7745c5c3_Err, FileName: `reports/cover.templ`, Line: 386, Col: 39}
-			}
-			_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var136))
-			if templ_7745c5c3_Err != nil {
-				return templ_7745c5c3_Err
-			}
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 201, " ")
-			if templ_7745c5c3_Err != nil {
-				return templ_7745c5c3_Err
+			for _, strength := range control.Strength {
+				templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 201, "<span class=\"strength\"><b>")
+				if templ_7745c5c3_Err != nil {
+					return templ_7745c5c3_Err
+				}
+				var templ_7745c5c3_Var136 string
+				templ_7745c5c3_Var136, templ_7745c5c3_Err = templ.JoinStringErrs(strength.Text())
+				if templ_7745c5c3_Err != nil {
+					return templ.Error{Err: templ_7745c5c3_Err, FileName: `reports/cover.templ`, Line: 388, Col: 30}
+				}
+				_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var136))
+				if templ_7745c5c3_Err != nil {
+					return templ_7745c5c3_Err
+				}
+				templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 202, "</b> ")
+				if templ_7745c5c3_Err != nil {
+					return templ_7745c5c3_Err
+				}
+				if covers := control.Covers[strength]; covers != "" {
+					templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 203, "<span class=\"sub\">")
+					if templ_7745c5c3_Err != nil {
+						return templ_7745c5c3_Err
+					}
+					var templ_7745c5c3_Var137 string
+					templ_7745c5c3_Var137, templ_7745c5c3_Err = templ.JoinStringErrs(covers)
+					if templ_7745c5c3_Err != nil {
+						return templ.Error{Err: templ_7745c5c3_Err, FileName: `reports/cover.templ`, Line: 390, Col: 37}
+					}
+					_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var137))
+					if templ_7745c5c3_Err != nil {
+						return templ_7745c5c3_Err
+					}
+					templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 204, "</span>")
+					if templ_7745c5c3_Err != nil {
+						return templ_7745c5c3_Err
+					}
+				}
+				templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 205, "</span> ")
+				if templ_7745c5c3_Err != nil {
+					return templ_7745c5c3_Err
+				}
 			}
 			if control.Bring != "" {
-				templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 202, "<span class=\"sub\">bring ")
+				templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 206, "<span class=\"sub bring\"><b>Bring</b> ")
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
-				var templ_7745c5c3_Var137 string
-				templ_7745c5c3_Var137, templ_7745c5c3_Err = templ.JoinStringErrs(control.Bring)
+				var templ_7745c5c3_Var138 string
+				templ_7745c5c3_Var138, templ_7745c5c3_Err = templ.JoinStringErrs(control.Bring)
 				if templ_7745c5c3_Err != nil {
-					return templ.Error{Err: templ_7745c5c3_Err, FileName: `reports/cover.templ`, Line: 388, Col: 48}
+					return templ.Error{Err: templ_7745c5c3_Err, FileName: `reports/cover.templ`, Line: 395, Col: 61}
 				}
-				_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var137))
+				_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var138))
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
-				templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 203, "</span>")
+				templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 207, "</span>")
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
 			}
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 204, "</td></tr>")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 208, "</td></tr>")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
 		}
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 205, "</tbody></table></div></section>")
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 209, "</tbody></table></div></section>")
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
@@ -2431,136 +2460,136 @@ func coverSections(c coverView) templ.Component {
 			}()
 		}
 		ctx = templ.InitializeContext(ctx)
-		templ_7745c5c3_Var138 := templ.GetChildren(ctx)
-		if templ_7745c5c3_Var138 == nil {
-			templ_7745c5c3_Var138 = templ.NopComponent
+		templ_7745c5c3_Var139 := templ.GetChildren(ctx)
+		if templ_7745c5c3_Var139 == nil {
+			templ_7745c5c3_Var139 = templ.NopComponent
 		}
 		ctx = templ.ClearChildren(ctx)
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 206, "<section id=\"sections\" aria-labelledby=\"sections-title\"><h2 id=\"sections-title\">Sections</h2><p class=\"lead\">Every event is filed under one section. <code>sections/*.csv</code> has exactly the period, safe for spreadsheets; <code>events/*.jsonl</code> has the canonical lines of whole UTC days, with the raw records.</p><div class=\"scroll\" role=\"region\" tabindex=\"0\" aria-label=\"Sections\"><table><thead><tr><th scope=\"col\">Section</th><th scope=\"col\" class=\"n\">Events</th><th scope=\"col\">Answer</th><th scope=\"col\">What it cannot show</th></tr></thead> <tbody>")
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 210, "<section id=\"sections\" aria-labelledby=\"sections-title\"><h2 id=\"sections-title\">Sections</h2><p class=\"lead\">Every event is filed under one section. <code>sections/*.csv</code> has exactly the period, safe for spreadsheets; <code>events/*.jsonl</code> has the canonical lines of whole UTC days, with the raw records.</p><div class=\"scroll\" role=\"region\" tabindex=\"0\" aria-label=\"Sections\"><table><thead><tr><th scope=\"col\">Section</th><th scope=\"col\" class=\"n\">Events</th><th scope=\"col\">Answer</th><th scope=\"col\">What it cannot show</th></tr></thead> <tbody>")
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
 		for _, s := range c.Report.Sections {
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 207, "<tr><th scope=\"row\">")
-			if templ_7745c5c3_Err != nil {
-				return templ_7745c5c3_Err
-			}
-			var templ_7745c5c3_Var139 string
-			templ_7745c5c3_Var139, templ_7745c5c3_Err = templ.JoinStringErrs(s.Name)
-			if templ_7745c5c3_Err != nil {
-				return templ.Error{Err: templ_7745c5c3_Err, FileName: `reports/cover.templ`, Line: 443, Col: 16}
-			}
-			_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var139))
-			if templ_7745c5c3_Err != nil {
-				return templ_7745c5c3_Err
-			}
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 208, " <span class=\"sub\">")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 211, "<tr><th scope=\"row\">")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
 			var templ_7745c5c3_Var140 string
-			templ_7745c5c3_Var140, templ_7745c5c3_Err = templ.JoinStringErrs(c.Framework.Sections[s.Name].Shows)
+			templ_7745c5c3_Var140, templ_7745c5c3_Err = templ.JoinStringErrs(s.Name)
 			if templ_7745c5c3_Err != nil {
-				return templ.Error{Err: templ_7745c5c3_Err, FileName: `reports/cover.templ`, Line: 444, Col: 62}
+				return templ.Error{Err: templ_7745c5c3_Err, FileName: `reports/cover.templ`, Line: 450, Col: 16}
 			}
 			_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var140))
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 209, "</span></th><td class=\"n\">")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 212, " <span class=\"sub\">")
+			if templ_7745c5c3_Err != nil {
+				return templ_7745c5c3_Err
+			}
+			var templ_7745c5c3_Var141 string
+			templ_7745c5c3_Var141, templ_7745c5c3_Err = templ.JoinStringErrs(c.Framework.Sections[s.Name].Shows)
+			if templ_7745c5c3_Err != nil {
+				return templ.Error{Err: templ_7745c5c3_Err, FileName: `reports/cover.templ`, Line: 451, Col: 62}
+			}
+			_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var141))
+			if templ_7745c5c3_Err != nil {
+				return templ_7745c5c3_Err
+			}
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 213, "</span></th><td class=\"n\">")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
 			if s.Meaning == Listed || s.Meaning == NoneProven {
-				var templ_7745c5c3_Var141 string
-				templ_7745c5c3_Var141, templ_7745c5c3_Err = templ.JoinStringErrs(Number(s.Events))
+				var templ_7745c5c3_Var142 string
+				templ_7745c5c3_Var142, templ_7745c5c3_Err = templ.JoinStringErrs(Number(s.Events))
 				if templ_7745c5c3_Err != nil {
-					return templ.Error{Err: templ_7745c5c3_Err, FileName: `reports/cover.templ`, Line: 448, Col: 27}
+					return templ.Error{Err: templ_7745c5c3_Err, FileName: `reports/cover.templ`, Line: 455, Col: 27}
 				}
-				_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var141))
+				_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var142))
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
 			} else {
-				templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 210, "–")
+				templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 214, "–")
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
 			}
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 211, "</td><td>")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 215, "</td><td>")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			var templ_7745c5c3_Var142 string
-			templ_7745c5c3_Var142, templ_7745c5c3_Err = templ.JoinStringErrs(s.Text)
+			var templ_7745c5c3_Var143 string
+			templ_7745c5c3_Var143, templ_7745c5c3_Err = templ.JoinStringErrs(s.Text)
 			if templ_7745c5c3_Err != nil {
-				return templ.Error{Err: templ_7745c5c3_Err, FileName: `reports/cover.templ`, Line: 454, Col: 16}
+				return templ.Error{Err: templ_7745c5c3_Err, FileName: `reports/cover.templ`, Line: 461, Col: 16}
 			}
-			_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var142))
+			_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var143))
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 212, " ")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 216, " ")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
 			for _, remark := range s.Remarks {
-				templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 213, "<span class=\"sub\">")
-				if templ_7745c5c3_Err != nil {
-					return templ_7745c5c3_Err
-				}
-				var templ_7745c5c3_Var143 string
-				templ_7745c5c3_Var143, templ_7745c5c3_Err = templ.JoinStringErrs(remark)
-				if templ_7745c5c3_Err != nil {
-					return templ.Error{Err: templ_7745c5c3_Err, FileName: `reports/cover.templ`, Line: 456, Col: 35}
-				}
-				_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var143))
-				if templ_7745c5c3_Err != nil {
-					return templ_7745c5c3_Err
-				}
-				templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 214, "</span> ")
-				if templ_7745c5c3_Err != nil {
-					return templ_7745c5c3_Err
-				}
-			}
-			for _, f := range files(s.Name) {
-				templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 215, "<code class=\"file\">")
+				templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 217, "<span class=\"sub\">")
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
 				var templ_7745c5c3_Var144 string
-				templ_7745c5c3_Var144, templ_7745c5c3_Err = templ.JoinStringErrs(f)
+				templ_7745c5c3_Var144, templ_7745c5c3_Err = templ.JoinStringErrs(remark)
 				if templ_7745c5c3_Err != nil {
-					return templ.Error{Err: templ_7745c5c3_Err, FileName: `reports/cover.templ`, Line: 459, Col: 31}
+					return templ.Error{Err: templ_7745c5c3_Err, FileName: `reports/cover.templ`, Line: 463, Col: 35}
 				}
 				_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var144))
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
-				templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 216, "</code>")
+				templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 218, "</span> ")
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
 			}
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 217, "</td><td class=\"faint\">")
+			for _, f := range files(s.Name) {
+				templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 219, "<code class=\"file\">")
+				if templ_7745c5c3_Err != nil {
+					return templ_7745c5c3_Err
+				}
+				var templ_7745c5c3_Var145 string
+				templ_7745c5c3_Var145, templ_7745c5c3_Err = templ.JoinStringErrs(f)
+				if templ_7745c5c3_Err != nil {
+					return templ.Error{Err: templ_7745c5c3_Err, FileName: `reports/cover.templ`, Line: 466, Col: 31}
+				}
+				_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var145))
+				if templ_7745c5c3_Err != nil {
+					return templ_7745c5c3_Err
+				}
+				templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 220, "</code>")
+				if templ_7745c5c3_Err != nil {
+					return templ_7745c5c3_Err
+				}
+			}
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 221, "</td><td class=\"faint\">")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			var templ_7745c5c3_Var145 string
-			templ_7745c5c3_Var145, templ_7745c5c3_Err = templ.JoinStringErrs(c.Framework.Sections[s.Name].Cannot)
+			var templ_7745c5c3_Var146 string
+			templ_7745c5c3_Var146, templ_7745c5c3_Err = templ.JoinStringErrs(c.Framework.Sections[s.Name].Cannot)
 			if templ_7745c5c3_Err != nil {
-				return templ.Error{Err: templ_7745c5c3_Err, FileName: `reports/cover.templ`, Line: 462, Col: 62}
+				return templ.Error{Err: templ_7745c5c3_Err, FileName: `reports/cover.templ`, Line: 469, Col: 62}
 			}
-			_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var145))
+			_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var146))
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 218, "</td></tr>")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 222, "</td></tr>")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
 		}
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 219, "</tbody></table></div></section>")
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 223, "</tbody></table></div></section>")
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
@@ -2584,12 +2613,12 @@ func coverZero() templ.Component {
 			}()
 		}
 		ctx = templ.InitializeContext(ctx)
-		templ_7745c5c3_Var146 := templ.GetChildren(ctx)
-		if templ_7745c5c3_Var146 == nil {
-			templ_7745c5c3_Var146 = templ.NopComponent
+		templ_7745c5c3_Var147 := templ.GetChildren(ctx)
+		if templ_7745c5c3_Var147 == nil {
+			templ_7745c5c3_Var147 = templ.NopComponent
 		}
 		ctx = templ.ClearChildren(ctx)
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 220, "<section id=\"zero\" aria-labelledby=\"zero-title\"><h2 id=\"zero-title\">What a zero means</h2><p class=\"lead\">A number 0 is printed only where collection and ability are proven. Otherwise one of these is.</p><dl class=\"meanings\"><div><dt>none found, collection proven</dt><dd>Every source that logs this was read to its end through the whole period. None means none at the source.</dd></div><div><dt>none received, stream up</dt><dd>Events are pushed to Exhibit and the path was alive. None was sent; that none happened rests on the sender.</dd></div><div><dt>none in the files that NAME states to be complete</dt><dd>Imported files hold none. That they are the whole period is the word of the person named.</dd></div><div><dt>unknown: not collected</dt><dd>Part of the period was not collected. The intervals are listed; nothing can be said of them.</dd></div><div><dt>not evidenced: no source logs this</dt><dd>No connected source writes such events, so their absence says nothing. Connect one that does, or bring other evidence.</dd></div></dl></section>")
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 224, "<section id=\"zero\" aria-labelledby=\"zero-title\"><h2 id=\"zero-title\">What a zero means</h2><p class=\"lead\">A number 0 is printed only where collection and ability are proven. Otherwise one of these is.</p><dl class=\"meanings\"><div><dt>none found, collection proven</dt><dd>Every source that logs this was read to its end through the whole period. None means none at the source.</dd></div><div><dt>none received, stream up</dt><dd>Events are pushed to Exhibit and the path was alive. None was sent; that none happened rests on the sender.</dd></div><div><dt>none in the files that NAME states to be complete</dt><dd>Imported files hold none. That they are the whole period is the word of the person named.</dd></div><div><dt>unknown: not collected</dt><dd>Part of the period was not collected. The intervals are listed; nothing can be said of them.</dd></div><div><dt>not evidenced: no source logs this</dt><dd>No connected source writes such events, so their absence says nothing. Connect one that does, or bring other evidence.</dd></div></dl></section>")
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
@@ -2613,152 +2642,152 @@ func coverVerify(c coverView) templ.Component {
 			}()
 		}
 		ctx = templ.InitializeContext(ctx)
-		templ_7745c5c3_Var147 := templ.GetChildren(ctx)
-		if templ_7745c5c3_Var147 == nil {
-			templ_7745c5c3_Var147 = templ.NopComponent
+		templ_7745c5c3_Var148 := templ.GetChildren(ctx)
+		if templ_7745c5c3_Var148 == nil {
+			templ_7745c5c3_Var148 = templ.NopComponent
 		}
 		ctx = templ.ClearChildren(ctx)
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 221, "<section id=\"verify\" aria-labelledby=\"verify-title\"><h2 id=\"verify-title\">How to verify this pack</h2><p class=\"lead\">Do it before opening files: a spreadsheet that saves a file changes its hash. <code>VERIFY.md</code> explains each step.</p><ol class=\"steps\"><li><p><b>Get the key another way</b> than with this pack: from the organisation’s website, a mail you already have, or by asking (<code>exhibit key</code> prints it). It must begin with <code>")
-		if templ_7745c5c3_Err != nil {
-			return templ_7745c5c3_Err
-		}
-		var templ_7745c5c3_Var148 string
-		templ_7745c5c3_Var148, templ_7745c5c3_Err = templ.JoinStringErrs(c.fingerprint())
-		if templ_7745c5c3_Err != nil {
-			return templ.Error{Err: templ_7745c5c3_Err, FileName: `reports/cover.templ`, Line: 491, Col: 212}
-		}
-		_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var148))
-		if templ_7745c5c3_Err != nil {
-			return templ_7745c5c3_Err
-		}
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 222, "</code>. A key from inside a pack proves nothing.</p></li><li><p><b>Run the checker.</b> It is one small program that needs no network.</p><pre>exhibit-verify ")
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 225, "<section id=\"verify\" aria-labelledby=\"verify-title\"><h2 id=\"verify-title\">How to verify this pack</h2><p class=\"lead\">Do it before opening files: a spreadsheet that saves a file changes its hash. <code>VERIFY.md</code> explains each step.</p><ol class=\"steps\"><li><p><b>Get the key another way</b> than with this pack: from the organisation’s website, a mail you already have, or by asking (<code>exhibit key</code> prints it). It must begin with <code>")
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
 		var templ_7745c5c3_Var149 string
-		templ_7745c5c3_Var149, templ_7745c5c3_Err = templ.JoinStringErrs(c.File)
+		templ_7745c5c3_Var149, templ_7745c5c3_Err = templ.JoinStringErrs(c.fingerprint())
 		if templ_7745c5c3_Err != nil {
-			return templ.Error{Err: templ_7745c5c3_Err, FileName: `reports/cover.templ`, Line: 495, Col: 32}
+			return templ.Error{Err: templ_7745c5c3_Err, FileName: `reports/cover.templ`, Line: 498, Col: 212}
 		}
 		_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var149))
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 223, " --key 'KEY'</pre><p>With a checkpoint that you hold from before, from a mail or an earlier pack, it also shows that nothing collected before it was changed since:</p><pre>exhibit-verify ")
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 226, "</code>. A key from inside a pack proves nothing.</p></li><li><p><b>Run the checker.</b> It is one small program that needs no network.</p><pre>exhibit-verify ")
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
 		var templ_7745c5c3_Var150 string
 		templ_7745c5c3_Var150, templ_7745c5c3_Err = templ.JoinStringErrs(c.File)
 		if templ_7745c5c3_Err != nil {
-			return templ.Error{Err: templ_7745c5c3_Err, FileName: `reports/cover.templ`, Line: 497, Col: 32}
+			return templ.Error{Err: templ_7745c5c3_Err, FileName: `reports/cover.templ`, Line: 502, Col: 32}
 		}
 		_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var150))
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 224, " --key 'KEY' --since CHECKPOINT-FILE</pre></li><li><p><b>Or do it by hand</b>, with nothing of ours but this folder:</p><pre>unzip ")
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 227, " --key 'KEY'</pre><p>With a checkpoint that you hold from before, from a mail or an earlier pack, it also shows that nothing collected before it was changed since:</p><pre>exhibit-verify ")
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
 		var templ_7745c5c3_Var151 string
 		templ_7745c5c3_Var151, templ_7745c5c3_Err = templ.JoinStringErrs(c.File)
 		if templ_7745c5c3_Err != nil {
-			return templ.Error{Err: templ_7745c5c3_Err, FileName: `reports/cover.templ`, Line: 501, Col: 23}
+			return templ.Error{Err: templ_7745c5c3_Err, FileName: `reports/cover.templ`, Line: 504, Col: 32}
 		}
 		_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var151))
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 225, " -d pack && cd pack")
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 228, " --key 'KEY' --since CHECKPOINT-FILE</pre></li><li><p><b>Or do it by hand</b>, with nothing of ours but this folder:</p><pre>unzip ")
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
 		var templ_7745c5c3_Var152 string
-		templ_7745c5c3_Var152, templ_7745c5c3_Err = templ.JoinStringErrs("\n")
+		templ_7745c5c3_Var152, templ_7745c5c3_Err = templ.JoinStringErrs(c.File)
 		if templ_7745c5c3_Err != nil {
-			return templ.Error{Err: templ_7745c5c3_Err, FileName: `reports/cover.templ`, Line: 501, Col: 50}
+			return templ.Error{Err: templ_7745c5c3_Err, FileName: `reports/cover.templ`, Line: 508, Col: 23}
 		}
 		_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var152))
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 226, "sha256sum -c SHA256SUMS")
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 229, " -d pack && cd pack")
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
 		var templ_7745c5c3_Var153 string
 		templ_7745c5c3_Var153, templ_7745c5c3_Err = templ.JoinStringErrs("\n")
 		if templ_7745c5c3_Err != nil {
-			return templ.Error{Err: templ_7745c5c3_Err, FileName: `reports/cover.templ`, Line: 501, Col: 81}
+			return templ.Error{Err: templ_7745c5c3_Err, FileName: `reports/cover.templ`, Line: 508, Col: 50}
 		}
 		_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var153))
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 227, "python3 ledger/verify.py</pre><p>The root that it prints must be that of a checkpoint you hold.</p></li></ol><div class=\"three\"><div><h3>Proven</h3><p>Every file is the one that was signed. Every event of these sources and days that the ledger lists is here, unchanged, and none was added.</p></div><div><h3>Proven only with a key or checkpoint from elsewhere</h3><p>That the log itself was not made anew: who holds both database and key could do that. A checkpoint that somebody else holds shows it.</p></div><div><h3>Not provable</h3><p>That a source told everything, that every system was connected, and what a person stated about a file. These are printed as stated.</p></div></div><h3>Checkpoint</h3><pre class=\"note-text\">")
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 230, "sha256sum -c SHA256SUMS")
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
 		var templ_7745c5c3_Var154 string
-		templ_7745c5c3_Var154, templ_7745c5c3_Err = templ.JoinStringErrs(strings.TrimSpace(c.Head.Checkpoint))
+		templ_7745c5c3_Var154, templ_7745c5c3_Err = templ.JoinStringErrs("\n")
 		if templ_7745c5c3_Err != nil {
-			return templ.Error{Err: templ_7745c5c3_Err, FileName: `reports/cover.templ`, Line: 511, Col: 63}
+			return templ.Error{Err: templ_7745c5c3_Err, FileName: `reports/cover.templ`, Line: 508, Col: 81}
 		}
 		_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var154))
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 228, "</pre><p class=\"note\">Keep a copy of these lines outside: with it, every later pack of this log can be checked against this one.</p><h3>Files</h3><div class=\"scroll\" role=\"region\" tabindex=\"0\" aria-label=\"Files\"><table class=\"filelist\"><thead><tr><th scope=\"col\">File</th><th scope=\"col\" class=\"n\">Size</th><th scope=\"col\">SHA-256</th></tr></thead> <tbody>")
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 231, "python3 ledger/verify.py</pre><p>The root that it prints must be that of a checkpoint you hold.</p></li></ol><div class=\"three\"><div><h3>Proven</h3><p>Every file is the one that was signed. Every event of these sources and days that the ledger lists is here, unchanged, and none was added.</p></div><div><h3>Proven only with a key or checkpoint from elsewhere</h3><p>That the log itself was not made anew: who holds both database and key could do that. A checkpoint that somebody else holds shows it.</p></div><div><h3>Not provable</h3><p>That a source told everything, that every system was connected, and what a person stated about a file. These are printed as stated.</p></div></div><h3>Checkpoint</h3><pre class=\"note-text\">")
+		if templ_7745c5c3_Err != nil {
+			return templ_7745c5c3_Err
+		}
+		var templ_7745c5c3_Var155 string
+		templ_7745c5c3_Var155, templ_7745c5c3_Err = templ.JoinStringErrs(strings.TrimSpace(c.Head.Checkpoint))
+		if templ_7745c5c3_Err != nil {
+			return templ.Error{Err: templ_7745c5c3_Err, FileName: `reports/cover.templ`, Line: 518, Col: 63}
+		}
+		_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var155))
+		if templ_7745c5c3_Err != nil {
+			return templ_7745c5c3_Err
+		}
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 232, "</pre><p class=\"note\">Keep a copy of these lines outside: with it, every later pack of this log can be checked against this one.</p><h3>Files</h3><div class=\"scroll\" role=\"region\" tabindex=\"0\" aria-label=\"Files\"><table class=\"filelist\"><thead><tr><th scope=\"col\">File</th><th scope=\"col\" class=\"n\">Size</th><th scope=\"col\">SHA-256</th></tr></thead> <tbody>")
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
 		for _, f := range c.listing() {
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 229, "<tr><th scope=\"row\"><code>")
-			if templ_7745c5c3_Err != nil {
-				return templ_7745c5c3_Err
-			}
-			var templ_7745c5c3_Var155 string
-			templ_7745c5c3_Var155, templ_7745c5c3_Err = templ.JoinStringErrs(f.Name)
-			if templ_7745c5c3_Err != nil {
-				return templ.Error{Err: templ_7745c5c3_Err, FileName: `reports/cover.templ`, Line: 519, Col: 40}
-			}
-			_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var155))
-			if templ_7745c5c3_Err != nil {
-				return templ_7745c5c3_Err
-			}
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 230, "</code></th><td class=\"n\">")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 233, "<tr><th scope=\"row\"><code>")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
 			var templ_7745c5c3_Var156 string
-			templ_7745c5c3_Var156, templ_7745c5c3_Err = templ.JoinStringErrs(bytesText(f.Size))
+			templ_7745c5c3_Var156, templ_7745c5c3_Err = templ.JoinStringErrs(f.Name)
 			if templ_7745c5c3_Err != nil {
-				return templ.Error{Err: templ_7745c5c3_Err, FileName: `reports/cover.templ`, Line: 519, Col: 87}
+				return templ.Error{Err: templ_7745c5c3_Err, FileName: `reports/cover.templ`, Line: 526, Col: 40}
 			}
 			_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var156))
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 231, "</td><td><code class=\"hash\">")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 234, "</code></th><td class=\"n\">")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
 			var templ_7745c5c3_Var157 string
-			templ_7745c5c3_Var157, templ_7745c5c3_Err = templ.JoinStringErrs(f.SHA256)
+			templ_7745c5c3_Var157, templ_7745c5c3_Err = templ.JoinStringErrs(bytesText(f.Size))
 			if templ_7745c5c3_Err != nil {
-				return templ.Error{Err: templ_7745c5c3_Err, FileName: `reports/cover.templ`, Line: 519, Col: 127}
+				return templ.Error{Err: templ_7745c5c3_Err, FileName: `reports/cover.templ`, Line: 526, Col: 87}
 			}
 			_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var157))
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 232, "</code></td></tr>")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 235, "</td><td><code class=\"hash\">")
+			if templ_7745c5c3_Err != nil {
+				return templ_7745c5c3_Err
+			}
+			var templ_7745c5c3_Var158 string
+			templ_7745c5c3_Var158, templ_7745c5c3_Err = templ.JoinStringErrs(f.SHA256)
+			if templ_7745c5c3_Err != nil {
+				return templ.Error{Err: templ_7745c5c3_Err, FileName: `reports/cover.templ`, Line: 526, Col: 127}
+			}
+			_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var158))
+			if templ_7745c5c3_Err != nil {
+				return templ_7745c5c3_Err
+			}
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 236, "</code></td></tr>")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
 		}
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 233, "</tbody></table></div><p class=\"note\">README.html, manifest.json, manifest.sig and SHA256SUMS come after this page was made; the manifest lists this page.</p></section>")
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 237, "</tbody></table></div><p class=\"note\">README.html, manifest.json, manifest.sig and SHA256SUMS come after this page was made; the manifest lists this page.</p></section>")
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
@@ -2784,12 +2813,12 @@ func coverStyle() templ.Component {
 			}()
 		}
 		ctx = templ.InitializeContext(ctx)
-		templ_7745c5c3_Var158 := templ.GetChildren(ctx)
-		if templ_7745c5c3_Var158 == nil {
-			templ_7745c5c3_Var158 = templ.NopComponent
+		templ_7745c5c3_Var159 := templ.GetChildren(ctx)
+		if templ_7745c5c3_Var159 == nil {
+			templ_7745c5c3_Var159 = templ.NopComponent
 		}
 		ctx = templ.ClearChildren(ctx)
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 234, "<style>\n\t\t:root { --ink: #1b2430; --faint: #5a6675; --line: #d5dbe3; --paper: #fff; --tint: #f4f6f9; --accent: #1d4f91; --warn: #8a3b00; }\n\t\t* { box-sizing: border-box; }\n\t\thtml { font: 15px/1.5 system-ui, -apple-system, \"Segoe UI\", Roboto, \"Helvetica Neue\", Arial, sans-serif; color: var(--ink); background: #e9edf2; }\n\t\tbody { max-width: 66rem; margin: 0 auto; background: var(--paper); padding: 0 3rem 3rem; }\n\t\t.skip, .hidden { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); white-space: nowrap; }\n\t\t.skip:focus { position: static; width: auto; height: auto; clip-path: none; }\n\t\ta { color: var(--accent); }\n\t\t:focus-visible { outline: 2px solid var(--accent); outline-offset: 2px; }\n\t\th1, h2, h3 { line-height: 1.2; margin: 0; }\n\t\th1 { font-size: 2.4rem; letter-spacing: -.02em; }\n\t\th2 { font-size: 1.35rem; margin: 0 0 .4rem; padding-top: 1rem; border-top: 3px solid var(--ink); }\n\t\th3 { font-size: 1rem; margin: 1.6rem 0 .4rem; }\n\t\tsection { margin-top: 3rem; }\n\t\tp { margin: .4rem 0; }\n\t\tcode, pre { font: .86em/1.5 ui-monospace, \"SF Mono\", \"Cascadia Mono\", Menlo, Consolas, monospace; overflow-wrap: anywhere; }\n\t\tpre { background: var(--tint); border: 1px solid var(--line); border-radius: 4px; padding: .6rem .8rem; white-space: pre-wrap; margin: .4rem 0; }\n\t\t.lead { color: var(--faint); max-width: 46rem; }\n\t\t.sub, .note, .faint, .kind { color: var(--faint); }\n\t\t.sub { display: block; font-size: .86em; font-weight: 400; }\n\t\t.note { font-size: .9em; }\n\t\t.none { color: var(--faint); }\n\t\t.kind { font-weight: 400; }\n\t\t.warn { color: var(--warn); }\n\t\t.callout { background: #fff6e5; border-left: 4px solid #d98c00; padding: .5rem .8rem; }\n\t\t.cover { padding: 2.6rem 0 0; }\n\t\t.brand { color: var(--faint); margin: 0 0 1.4rem; }\n\t\t.brand b { color: var(--ink); letter-spacing: .01em; }\n\t\t.period { font-size: 1.35rem; margin: .2rem 0 .6rem; }\n\t\t.glance { display: grid; grid-template-columns: repeat(auto-fit, minmax(8.4rem, 1fr)); gap: 0; margin: 1.8rem 0; border: 1px solid var(--line); border-width: 1px 0; }\n\t\t.glance div { display: flex; flex-direction: column-reverse; justify-content: flex-end; padding: .7rem .8rem .7rem 0; }\n\t\t.glance dt { color: var(--faint); font-size: .86em; line-height: 1.3; }\n\t\t.glance dd { margin: 0; font-size: 1.5rem; font-variant-numeric: tabular-nums; }\n\t\t.glance .flag dd { color: var(--warn); }\n\t\tnav ol { columns: 2; padding-left: 1.2rem; margin: 0; max-width: 40rem; }\n\t\ttable { border-collapse: collapse; width: 100%; font-size: .9em; }\n\t\tth, td { text-align: left; vertical-align: top; padding: .4rem .7rem .4rem 0; border-bottom: 1px solid var(--line); }\n\t\ttbody th { font-weight: 600; }\n\t\tthead th { font-weight: 600; color: var(--faint); border-bottom: 1px solid var(--faint); vertical-align: bottom; }\n\t\t.n { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }\n\t\t.name { white-space: nowrap; }\n\t\t.scroll { overflow-x: auto; }\n\t\t.facts { margin: 1rem 0; border-top: 1px solid var(--line); }\n\t\t.facts > div { display: grid; grid-template-columns: 13rem 1fr; gap: 0 1rem; padding: .35rem 0; border-bottom: 1px solid var(--line); }\n\t\t.facts dt { color: var(--faint); }\n\t\t.facts dd { margin: 0; min-width: 0; }\n\t\t.facts dd code { white-space: pre-wrap; }\n\t\t.facts .note { display: block; }\n\t\t.facts .first { padding: .55rem .7rem; background: var(--tint); border-left: 4px solid var(--faint); }\n\t\t.facts .first.bad { background: #fdeee6; border-left-color: #b4491a; }\n\t\t.facts .first.bad dd { font-weight: 600; }\n\t\t.calendar { table-layout: fixed; border-collapse: separate; border-spacing: 1px; font-size: .68rem; line-height: 1; margin: .6rem 0; }\n\t\t.calendar th, .calendar td { border: 0; padding: 0; height: 1.5rem; text-align: center; vertical-align: middle; font-variant-numeric: tabular-nums; letter-spacing: -.02em; }\n\t\t.calendar thead th { height: 1.1rem; font-weight: 400; }\n\t\t.calendar thead th:first-child, .calendar tbody th { width: 4.4rem; text-align: left; font-weight: 400; white-space: nowrap; }\n\t\t.d { background: var(--tint); print-color-adjust: exact; -webkit-print-color-adjust: exact; }\n\t\t.d.read { background: #cfe8d5; }\n\t\t.d.heard { background: #c9e6e6; }\n\t\t.d.stated { background: #d3e1f3; }\n\t\t.d.silent { background: #fff; box-shadow: inset 0 0 0 1.5px #6f9a7b; }\n\t\t.d.pending { background: #eceff3; color: var(--faint); }\n\t\t.d.before { background: repeating-linear-gradient(45deg, #eceff3 0 3px, #fff 3px 6px); color: var(--faint); }\n\t\t.d.backfilling { background: #e4ddf4; }\n\t\t.d.not-connected { background: repeating-linear-gradient(45deg, #e3c9c0 0 3px, #fff 3px 6px); }\n\t\t.d.expired { background: #dcd6cc; }\n\t\t.d.recoverable { background: #ffd591; font-weight: 700; }\n\t\t.d.lost { background: #a5331b; color: #fff; font-weight: 700; }\n\t\t.d.altered { background: #5b0f6b; color: #fff; font-weight: 700; }\n\t\t.legend { list-style: none; padding: 0; margin: .8rem 0; font-size: .86em; color: var(--faint); columns: 2; }\n\t\t.legend li { break-inside: avoid; padding: .1rem 0; }\n\t\t.legend b { color: var(--ink); font-weight: 600; }\n\t\t.legend span { display: inline-block; width: 1.5rem; height: 1.1rem; line-height: 1.1rem; text-align: center; vertical-align: -.2rem; margin-right: .3rem; font-size: .8em; }\n\t\t.matrix td.seen b { font-weight: 600; }\n\t\t.matrix td b { font-weight: 400; }\n\t\t.matrix td.cannot-emit, .matrix td.never-seen { color: var(--faint); }\n\t\t.matrix .sub { max-width: 26rem; }\n\t\t.finding { border-left: 4px solid #b4491a; padding: .1rem 0 .1rem 1rem; margin: 1.2rem 0; }\n\t\t.finding h3 { margin: .2rem 0; }\n\t\t.finding .count { color: var(--warn); font-size: 1.3em; font-variant-numeric: tabular-nums; margin-right: .3rem; }\n\t\t.controls { table-layout: fixed; }\n\t\t.controls th:nth-child(1) { width: 40%; }\n\t\t.controls th:nth-child(2) { width: 32%; }\n\t\ttbody th[scope=row] { overflow-wrap: normal; }\n\t\t.controls .id { font-variant-numeric: tabular-nums; background: var(--tint); border: 1px solid var(--line); border-radius: 3px; padding: 0 .3rem; margin-right: .2rem; white-space: nowrap; }\n\t\t.controls tr:target { background: #fff9e0; }\n\t\t.file { display: block; color: var(--faint); }\n\t\t.meanings { margin: 0; }\n\t\t.meanings div { display: grid; grid-template-columns: 17rem 1fr; gap: 0 1rem; padding: .4rem 0; border-bottom: 1px solid var(--line); }\n\t\t.meanings dt { font-weight: 600; }\n\t\t.meanings dd { margin: 0; }\n\t\t.steps { padding-left: 1.3rem; }\n\t\t.steps li { margin: .8rem 0; }\n\t\t.three { display: grid; grid-template-columns: repeat(3, 1fr); gap: 0 1.6rem; }\n\t\t.three h3 { margin: 1rem 0 .2rem; }\n\t\t.filelist th { width: 15rem; font-weight: 400; }\n\t\t.hash { font-size: .78em; }\n\t\tfooter { margin-top: 3rem; border-top: 1px solid var(--line); color: var(--faint); font-size: .9em; }\n\t\t@media (max-width: 44rem) {\n\t\t\tbody { padding: 0 1rem 2rem; }\n\t\t\t.facts > div, .meanings div, .three { grid-template-columns: 1fr; }\n\t\t\t.legend, nav ol { columns: 1; }\n\t\t\t.calendar { width: 44rem; }\n\t\t\t.source { overflow-x: auto; }\n\t\t}\n\t\t@page { size: A4; margin: 15mm 14mm 17mm; @bottom-left { content: \"Exhibit evidence pack\"; font: 8pt system-ui, sans-serif; color: #5a6675; } @bottom-right { content: counter(page) \" / \" counter(pages); font: 8pt system-ui, sans-serif; color: #5a6675; } }\n\t\t@media print {\n\t\t\thtml { font-size: 9.2pt; background: #fff; }\n\t\t\tbody { max-width: none; padding: 0; }\n\t\t\t.cover { padding-top: 0; }\n\t\t\tsection { margin-top: 9mm; }\n\t\t\th2, h3 { break-after: avoid; }\n\t\t\ttr, .facts > div, .meanings div, .finding, .three > div, pre { break-inside: avoid; }\n\t\t\t.calendar { break-inside: avoid; }\n\t\t\t.lead { break-after: avoid; }\n\t\t\t.scroll { overflow: visible; }\n\t\t\tthead { display: table-header-group; }\n\t\t\ta { color: inherit; text-decoration: none; }\n\t\t\ttable { font-size: .86em; }\n\t\t\t.calendar { font-size: 5.6pt; }\n\t\t\t.calendar th, .calendar td { height: 5mm; }\n\t\t\t#ipe { break-before: auto; }\n\t\t\t.controls tr:target { background: none; }\n\t\t}\n\t</style>")
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 238, "<style>\n\t\t:root { --ink: #1b2430; --faint: #5a6675; --line: #d5dbe3; --paper: #fff; --tint: #f4f6f9; --accent: #1d4f91; --warn: #8a3b00; }\n\t\t* { box-sizing: border-box; }\n\t\thtml { font: 15px/1.5 system-ui, -apple-system, \"Segoe UI\", Roboto, \"Helvetica Neue\", Arial, sans-serif; color: var(--ink); background: #e9edf2; }\n\t\tbody { max-width: 66rem; margin: 0 auto; background: var(--paper); padding: 0 3rem 3rem; }\n\t\t.skip, .hidden { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); white-space: nowrap; }\n\t\t.skip:focus { position: static; width: auto; height: auto; clip-path: none; }\n\t\ta { color: var(--accent); }\n\t\t:focus-visible { outline: 2px solid var(--accent); outline-offset: 2px; }\n\t\th1, h2, h3 { line-height: 1.2; margin: 0; }\n\t\th1 { font-size: 2.4rem; letter-spacing: -.02em; }\n\t\th2 { font-size: 1.35rem; margin: 0 0 .4rem; padding-top: 1rem; border-top: 3px solid var(--ink); }\n\t\th3 { font-size: 1rem; margin: 1.6rem 0 .4rem; }\n\t\tsection { margin-top: 3rem; }\n\t\tp { margin: .4rem 0; }\n\t\tcode, pre { font: .86em/1.5 ui-monospace, \"SF Mono\", \"Cascadia Mono\", Menlo, Consolas, monospace; overflow-wrap: anywhere; }\n\t\tpre { background: var(--tint); border: 1px solid var(--line); border-radius: 4px; padding: .6rem .8rem; white-space: pre-wrap; margin: .4rem 0; }\n\t\t.lead { color: var(--faint); max-width: 46rem; }\n\t\t.sub, .note, .faint, .kind { color: var(--faint); }\n\t\t.sub { display: block; font-size: .86em; font-weight: 400; }\n\t\t.note { font-size: .9em; }\n\t\t.none { color: var(--faint); }\n\t\t.kind { font-weight: 400; }\n\t\t.warn { color: var(--warn); }\n\t\t.callout { background: #fff6e5; border-left: 4px solid #d98c00; padding: .5rem .8rem; }\n\t\t.cover { padding: 2.6rem 0 0; }\n\t\t.brand { color: var(--faint); margin: 0 0 1.4rem; }\n\t\t.brand b { color: var(--ink); letter-spacing: .01em; }\n\t\t.period { font-size: 1.35rem; margin: .2rem 0 .6rem; }\n\t\t.glance { display: grid; grid-template-columns: repeat(auto-fit, minmax(8.4rem, 1fr)); gap: 0; margin: 1.8rem 0; border: 1px solid var(--line); border-width: 1px 0; }\n\t\t.glance div { display: flex; flex-direction: column-reverse; justify-content: flex-end; padding: .7rem .8rem .7rem 0; }\n\t\t.glance dt { color: var(--faint); font-size: .86em; line-height: 1.3; }\n\t\t.glance dd { margin: 0; font-size: 1.5rem; font-variant-numeric: tabular-nums; }\n\t\t.glance .flag dd { color: var(--warn); }\n\t\tnav ol { columns: 2; padding-left: 1.2rem; margin: 0; max-width: 40rem; }\n\t\ttable { border-collapse: collapse; width: 100%; font-size: .9em; }\n\t\tth, td { text-align: left; vertical-align: top; padding: .4rem .7rem .4rem 0; border-bottom: 1px solid var(--line); }\n\t\ttbody th { font-weight: 600; }\n\t\tthead th { font-weight: 600; color: var(--faint); border-bottom: 1px solid var(--faint); vertical-align: bottom; }\n\t\t.n { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }\n\t\t.name { white-space: nowrap; }\n\t\t.scroll { overflow-x: auto; }\n\t\t.facts { margin: 1rem 0; border-top: 1px solid var(--line); }\n\t\t.facts > div { display: grid; grid-template-columns: 13rem 1fr; gap: 0 1rem; padding: .35rem 0; border-bottom: 1px solid var(--line); }\n\t\t.facts dt { color: var(--faint); }\n\t\t.facts dd { margin: 0; min-width: 0; }\n\t\t.facts dd code { white-space: pre-wrap; }\n\t\t.facts .note { display: block; }\n\t\t.facts .first { padding: .55rem .7rem; background: var(--tint); border-left: 4px solid var(--faint); }\n\t\t.facts .first.bad { background: #fdeee6; border-left-color: #b4491a; }\n\t\t.facts .first.bad dd { font-weight: 600; }\n\t\t.calendar { table-layout: fixed; border-collapse: separate; border-spacing: 1px; font-size: .68rem; line-height: 1; margin: .6rem 0; }\n\t\t.calendar th, .calendar td { border: 0; padding: 0; height: 1.5rem; text-align: center; vertical-align: middle; font-variant-numeric: tabular-nums; letter-spacing: -.02em; }\n\t\t.calendar thead th { height: 1.1rem; font-weight: 400; }\n\t\t.calendar thead th:first-child, .calendar tbody th { width: 4.4rem; text-align: left; font-weight: 400; white-space: nowrap; }\n\t\t.d { background: var(--tint); print-color-adjust: exact; -webkit-print-color-adjust: exact; }\n\t\t.d.read { background: #cfe8d5; }\n\t\t.d.heard { background: #c9e6e6; }\n\t\t.d.stated { background: #d3e1f3; }\n\t\t.d.silent { background: #fff; box-shadow: inset 0 0 0 1.5px #6f9a7b; }\n\t\t.d.pending { background: #eceff3; color: var(--faint); }\n\t\t.d.before { background: repeating-linear-gradient(45deg, #eceff3 0 3px, #fff 3px 6px); color: var(--faint); }\n\t\t.d.backfilling { background: #e4ddf4; }\n\t\t.d.not-connected { background: repeating-linear-gradient(45deg, #e3c9c0 0 3px, #fff 3px 6px); }\n\t\t.d.expired { background: #dcd6cc; }\n\t\t.d.recoverable { background: #ffd591; font-weight: 700; }\n\t\t.d.lost { background: #a5331b; color: #fff; font-weight: 700; }\n\t\t.d.altered { background: #5b0f6b; color: #fff; font-weight: 700; }\n\t\t.legend { list-style: none; padding: 0; margin: .8rem 0; font-size: .86em; color: var(--faint); columns: 2; }\n\t\t.legend li { break-inside: avoid; padding: .1rem 0; }\n\t\t.legend b { color: var(--ink); font-weight: 600; }\n\t\t.legend span { display: inline-block; width: 1.5rem; height: 1.1rem; line-height: 1.1rem; text-align: center; vertical-align: -.2rem; margin-right: .3rem; font-size: .8em; }\n\t\t.matrix td.seen b { font-weight: 600; }\n\t\t.matrix td b { font-weight: 400; }\n\t\t.matrix td.cannot-emit, .matrix td.never-seen { color: var(--faint); }\n\t\t.matrix .sub { max-width: 26rem; }\n\t\t.finding { border-left: 4px solid #b4491a; padding: .1rem 0 .1rem 1rem; margin: 1.2rem 0; }\n\t\t.finding h3 { margin: .2rem 0; }\n\t\t.finding .count { color: var(--warn); font-size: 1.3em; font-variant-numeric: tabular-nums; margin-right: .3rem; }\n\t\t.controls { table-layout: fixed; }\n\t\t.controls th:nth-child(1) { width: 40%; }\n\t\t.controls th:nth-child(2) { width: 32%; }\n\t\ttbody th[scope=row] { overflow-wrap: normal; }\n\t\t.controls .id { font-variant-numeric: tabular-nums; background: var(--tint); border: 1px solid var(--line); border-radius: 3px; padding: 0 .3rem; margin-right: .2rem; white-space: nowrap; }\n\t\t.controls tr:target { background: #fff9e0; }\n\t\t.file { display: block; color: var(--faint); }\n\t\t.meanings { margin: 0; }\n\t\t.meanings div { display: grid; grid-template-columns: 17rem 1fr; gap: 0 1rem; padding: .4rem 0; border-bottom: 1px solid var(--line); }\n\t\t.meanings dt { font-weight: 600; }\n\t\t.meanings dd { margin: 0; }\n\t\t.steps { padding-left: 1.3rem; }\n\t\t.steps li { margin: .8rem 0; }\n\t\t.three { display: grid; grid-template-columns: repeat(3, 1fr); gap: 0 1.6rem; }\n\t\t.three h3 { margin: 1rem 0 .2rem; }\n\t\t.strength { display: block; }\n\t\t.strength b { font-weight: 600; }\n\t\t.bring { margin-top: .3rem; color: var(--ink); }\n\t\t.filelist { table-layout: fixed; }\n\t\t.filelist th:nth-child(1) { width: 15rem; font-weight: 400; }\n\t\t.filelist th:nth-child(2) { width: 6rem; }\n\t\t.hash { font-size: .74em; white-space: nowrap; }\n\t\tfooter { margin-top: 3rem; border-top: 1px solid var(--line); color: var(--faint); font-size: .9em; }\n\t\t@media (max-width: 44rem) {\n\t\t\tbody { padding: 0 1rem 2rem; }\n\t\t\t.facts > div, .meanings div, .three { grid-template-columns: 1fr; }\n\t\t\t.legend, nav ol { columns: 1; }\n\t\t\t.calendar { width: 44rem; }\n\t\t\t.source { overflow-x: auto; }\n\t\t}\n\t\t@page { size: A4; margin: 15mm 14mm 17mm; @bottom-left { content: \"Exhibit evidence pack\"; font: 8pt system-ui, sans-serif; color: #5a6675; } @bottom-right { content: counter(page) \" / \" counter(pages); font: 8pt system-ui, sans-serif; color: #5a6675; } }\n\t\t@media print {\n\t\t\thtml { font-size: 9.2pt; background: #fff; }\n\t\t\tbody { max-width: none; padding: 0; }\n\t\t\t.cover { padding-top: 0; }\n\t\t\tsection { margin-top: 9mm; }\n\t\t\th2, h3 { break-after: avoid; }\n\t\t\ttr, .facts > div, .meanings div, .finding, .three > div, pre { break-inside: avoid; }\n\t\t\t.calendar { break-inside: avoid; }\n\t\t\t.lead { break-after: avoid; max-width: none; }\n\t\t\t.filelist th:nth-child(1) { width: 32%; }\n\t\t\t.filelist th:nth-child(2) { width: 11%; }\n\t\t\t.filelist th, .filelist td { padding-top: .8mm; padding-bottom: .8mm; }\n\t\t\t.scroll { overflow: visible; }\n\t\t\tthead { display: table-header-group; }\n\t\t\ta { color: inherit; text-decoration: none; }\n\t\t\ttable { font-size: .86em; }\n\t\t\t.calendar { font-size: 5.6pt; }\n\t\t\t.calendar th, .calendar td { height: 5mm; }\n\t\t\t#ipe { break-before: auto; }\n\t\t\t.controls tr:target { background: none; }\n\t\t}\n\t</style>")
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}

@@ -74,3 +74,11 @@ func share(part, whole time.Duration) float64 {
 	}
 	return min(1, max(0, float64(part)/float64(whole)))
 }
+
+// capital makes the first letter of a sentence one.
+func capital(s string) string {
+	if s == "" {
+		return s
+	}
+	return strings.ToUpper(s[:1]) + s[1:]
+}

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"exhibit/internal/event"
 
@@ -21,6 +22,24 @@ type container struct {
 	in    io.ReaderAt
 	size  int64
 	files map[string]*zip.File
+	meter meter
+}
+
+// A meter tells how far the reading of all files is.
+type meter struct {
+	mu                sync.Mutex
+	done, told, total uint64 // bytes, unpacked; guarded by mu
+	tell              func(done, total uint64)
+}
+
+func (m *meter) add(n int) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.done += uint64(n)
+	if m.tell != nil && (m.done-m.told >= 4<<20 || m.done == m.total) {
+		m.told = m.done
+		m.tell(min(m.done, m.total), m.total)
+	}
 }
 
 // maxFiles bounds the directory: a pack has fewer than a hundred files, and one
@@ -50,6 +69,7 @@ func openContainer(in io.ReaderAt, size int64) (*container, []Finding, error) {
 		}
 		lower[strings.ToLower(f.Name)] = f.Name
 		c.files[f.Name] = f
+		c.meter.total += f.UncompressedSize64
 	}
 	if zr.Comment != "" {
 		found = append(found, Finding{"", "the zip has a comment, which nothing signs", doAskAgain})
@@ -145,14 +165,18 @@ func (c *container) dense(files []*zip.File) error {
 		end, descriptor = p.at+int64(p.f.CompressedSize64), p.f.Flags&8 != 0
 	}
 	rest := c.size - end - directory - endSize
-	if descriptor {
-		rest -= min(rest, 24)
+	if rest >= end64Size {
+		rest -= end64Size
 	}
-	if rest != 0 && rest != end64Size {
+	if rest != 0 && !(descriptor && slices.Contains(descriptorSizes(), rest)) {
 		return fmt.Errorf("%d bytes after the last file are not explained by the directory", rest)
 	}
 	return nil
 }
+
+// descriptorSizes lists how long the descriptor behind a file's data can be: with
+// or without its signature, with sizes of four or of eight bytes.
+func descriptorSizes() []int64 { return []int64{12, 16, 20, 24} }
 
 // between checks the bytes from the end of one file's data to the start of the
 // next one's.
@@ -166,13 +190,11 @@ func (c *container) between(from, to int64, descriptor bool, f *zip.File) error 
 		return fmt.Errorf("read before %s: %w", f.Name, err)
 	}
 	if descriptor {
-		switch { // with or without its signature, with sizes of four or of eight bytes
-		case binary.LittleEndian.Uint32(b) == descriptorSignature && n > 16 && binary.LittleEndian.Uint32(b[16:]) == localSignature:
-			b = b[16:]
-		case binary.LittleEndian.Uint32(b) == descriptorSignature && n > 24 && binary.LittleEndian.Uint32(b[24:]) == localSignature:
-			b = b[24:]
-		case n > 12 && binary.LittleEndian.Uint32(b[12:]) == localSignature:
-			b = b[12:]
+		for _, size := range descriptorSizes() {
+			if n > size+4 && binary.LittleEndian.Uint32(b[size:]) == localSignature {
+				b = b[size:]
+				break
+			}
 		}
 	}
 	if len(b) < localSize || binary.LittleEndian.Uint32(b) != localSignature {

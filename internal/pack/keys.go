@@ -207,12 +207,27 @@ func (v *verifier) unsigned(current trusted, text string) string {
 	return "it is not signed by " + want + ", or it was changed; it names " + strings.Join(by, ", ")
 }
 
+// logKeys lists the keys that may have signed older checkpoints: the trusted ones
+// and, when the records are those that a trusted key signed, all that they name.
+func (v *verifier) logKeys() trusted {
+	keys := v.keys[:len(v.keys):len(v.keys)]
+	if v.proof.damaged {
+		return keys
+	}
+	for _, k := range v.r.state.Keys {
+		if named, err := note.NewVerifier(k.Key.Key); err == nil {
+			keys = append(keys, named)
+		}
+	}
+	return unique(keys)
+}
+
 // since compares a checkpoint that the verifier holds with the log in the pack.
 func (v *verifier) since(h held) {
 	name := fmt.Sprintf("the checkpoint of %d records that you hold", h.Size)
 	if h.signed {
-		if _, _, err := ledger.OpenCheckpoint(h.text, note.VerifierList(v.keys...)); err != nil {
-			v.find("", name+" is not signed by a key of this log", doCheckKey)
+		if _, _, err := ledger.OpenCheckpoint(h.text, note.VerifierList(v.logKeys()...)); err != nil {
+			v.find("", name+" is not signed by a key of this log", "If the log had another key then, give that one with --key too. Else this checkpoint is not of this log.")
 			return
 		}
 	}

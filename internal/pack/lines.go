@@ -28,6 +28,8 @@ type stream struct {
 	sum  hash.Hash
 	size uint64
 	says uint64 // size that the zip says it has
+
+	meter *meter
 }
 
 func (c *container) stream(name string) (*stream, error) {
@@ -39,7 +41,7 @@ func (c *container) stream(name string) (*stream, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", errUnpacking, err)
 	}
-	return &stream{name: name, in: in, sum: sha256.New(), says: f.UncompressedSize64}, nil
+	return &stream{name: name, in: in, sum: sha256.New(), says: f.UncompressedSize64, meter: &c.meter}, nil
 }
 
 // Read makes stream an io.Reader. It fails when the zip's own checksum does.
@@ -47,6 +49,7 @@ func (s *stream) Read(p []byte) (int, error) {
 	n, err := s.in.Read(p)
 	s.sum.Write(p[:n])
 	s.size += uint64(n)
+	s.meter.add(n)
 	if err != nil && err != io.EOF {
 		err = fmt.Errorf("%w: %w", errUnpacking, err)
 	}

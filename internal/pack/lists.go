@@ -4,6 +4,7 @@ import (
 	"errors"
 	"maps"
 	"slices"
+	"strings"
 )
 
 // listed is what the lists of a pack say about one file.
@@ -83,18 +84,21 @@ func (v *verifier) compareFile(name string, e listed, sumsThere bool) {
 		return // unreadable ones have been reported
 	case inManifest && e.manifest == "":
 		v.find(name, "manifest.json does not list it: it was added later, or the manifest was changed", doNotRely)
-	case inManifest && (e.manifest != f.SHA256 || e.size != f.Size):
-		v.find(name, "its content is not what manifest.json lists: one of the two was changed", doNotRely)
-	}
-	if !inManifest && e.manifest != "" {
+	case !inManifest && e.manifest != "":
 		v.find("manifest.json", "it lists "+name+", which it cannot", doAskAgain)
 	}
-	switch {
-	case !sumsThere:
-	case e.sum == "":
+	var against []string
+	if inManifest && e.manifest != "" && (e.manifest != f.SHA256 || e.size != f.Size) {
+		against = append(against, "manifest.json")
+	}
+	if sumsThere && e.sum != "" && e.sum != f.SHA256 {
+		against = append(against, "SHA256SUMS")
+	}
+	if len(against) > 0 {
+		v.find(name, "its content is not what "+strings.Join(against, " and ")+" list: it was changed, or they were", doNotRely)
+	}
+	if sumsThere && e.sum == "" {
 		v.find("SHA256SUMS", "it does not list "+name, doAskAgain)
-	case e.sum != f.SHA256:
-		v.find(name, "its content is not what SHA256SUMS lists: one of the two was changed", doNotRely)
 	}
 }
 

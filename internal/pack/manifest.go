@@ -45,6 +45,20 @@ type span struct {
 
 func (s span) interval() coverage.Interval { return coverage.Interval{From: s.From, To: s.To} }
 
+// periodText says the period in words, from its instants: the words of the sheet
+// are only what somebody wrote.
+func (m *Manifest) periodText() string {
+	from, to := string(m.Zone.append(nil, m.Period.From)), string(m.Zone.append(nil, m.Period.To))
+	const midnight = "T00:00:00.000000000"
+	if strings.Contains(from, midnight) && strings.Contains(to, midnight) {
+		last, err := time.Parse(time.DateOnly, to[:len(time.DateOnly)])
+		if err == nil {
+			return from[:len(time.DateOnly)] + " to " + last.AddDate(0, 0, -1).Format(time.DateOnly) + ", both included (" + m.Zone.Name + ")"
+		}
+	}
+	return from + " up to " + to + " (" + m.Zone.Name + ")"
+}
+
 // Limits of what is read as a manifest and as SHA256SUMS.
 const (
 	maxManifest = 64 << 20

@@ -3,6 +3,8 @@ package pack
 import (
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 )
@@ -10,6 +12,12 @@ import (
 // conclude fills in the three lists that a verification ends with.
 func (v *verifier) conclude() {
 	res := &v.res
+	if v.r != nil {
+		for _, u := range v.r.state.Unknown {
+			res.Notes = append(res.Notes, fmt.Sprintf("Ledger record %d is of kind %q, which this version does not know: it is counted and hashed, and what it says is not used.", u.Seq, u.Kind))
+		}
+		res.Notes = append(res.Notes, removedNotes(v.r.removed)...)
+	}
 	if !res.OK {
 		res.Conditional = nil // a pack with findings proves nothing
 		return
@@ -38,6 +46,22 @@ func (v *verifier) conclude() {
 		res.NotProvable = append(res.NotProvable,
 			"Without an older checkpoint (--since): that the log was not made anew from the start with the same key. A checkpoint from a mail, a witness or an earlier pack shows it.")
 	}
+}
+
+// removedNotes says, per record, what is gone from the period.
+func removedNotes(list []Removed) (notes []string) {
+	type sum struct{ segments, events uint64 }
+	sums, first := map[uint64]sum{}, map[uint64]Removed{}
+	for _, r := range list {
+		s := sums[r.By]
+		sums[r.By] = sum{s.segments + 1, s.events + r.Count}
+		first[r.By] = r
+	}
+	for _, by := range slices.Sorted(maps.Keys(sums)) {
+		notes = append(notes, fmt.Sprintf("%d events of the period in %d groups are gone by ledger record %d (%s: %s); coverage/gaps.csv lists them.",
+			sums[by].events, sums[by].segments, by, first[by].Kind, first[by].Why))
+	}
+	return notes
 }
 
 // Print writes the result for a person to read.

@@ -322,6 +322,7 @@ func TestSince(t *testing.T) {
 	whole, _ := l.write(l.params())
 	key := l.keys[0].public
 	mustBeGood(t, verify(t, whole, key, l.signed[0], l.signed[20], l.signed[70]))
+	mustBeGood(t, verify(t, whole, l.keys[2].public, l.signed[0], l.signed[20])) // signed by keys that came before
 	body, _, _ := strings.Cut(l.signed[20], "\n\n")
 	mustBeGood(t, verify(t, whole, key, body+"\n"))
 

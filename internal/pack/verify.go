@@ -28,8 +28,8 @@ type Options struct {
 	Key string
 	// Since holds older checkpoints of the log: signed notes, or their text.
 	Since []string
-	// Progress is called now and then with how many bytes of the zip have been
-	// checked, from several goroutines; may be nil.
+	// Progress is called now and then with how many bytes have been read, one call
+	// at a time; may be nil.
 	Progress func(done, total uint64)
 }
 
@@ -48,13 +48,15 @@ func Verify(ctx context.Context, in io.ReaderAt, size int64, o Options) (*Result
 	if err != nil {
 		return nil, err
 	}
-	v := &verifier{c: c, o: o, keys: keys, held: held, hashed: map[string]File{}}
+	c.meter.tell = o.Progress
+	v := &verifier{c: c, keys: keys, held: held, hashed: map[string]File{}}
 	for _, f := range found {
 		v.find(f.File, f.What, f.Do)
 	}
 	if err := v.run(ctx); err != nil {
 		return nil, err
 	}
+	slices.SortStableFunc(v.res.Findings, func(a, b Finding) int { return strings.Compare(a.File, b.File) }) // files are checked in any order
 	v.res.OK = len(v.res.Findings) == 0
 	v.conclude()
 	return &v.res, nil
@@ -63,7 +65,6 @@ func Verify(ctx context.Context, in io.ReaderAt, size int64, o Options) (*Result
 // A verifier holds what the steps of Verify share.
 type verifier struct {
 	c        *container
-	o        Options
 	keys     trusted
 	held     []held
 	m        *Manifest
@@ -73,7 +74,6 @@ type verifier struct {
 
 	mu     sync.Mutex
 	hashed map[string]File // guarded by mu
-	done   uint64          // guarded by mu
 	res    Result          // guarded by mu while files are checked
 }
 
@@ -102,10 +102,6 @@ func (v *verifier) note(f File) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.hashed[f.Name] = f
-	v.done += v.c.files[f.Name].CompressedSize64
-	if v.o.Progress != nil {
-		v.o.Progress(v.done, uint64(v.c.size))
-	}
 }
 
 func (v *verifier) run(ctx context.Context) error {
@@ -144,7 +140,7 @@ func (v *verifier) readManifest() bool {
 		return false
 	}
 	v.m = m
-	v.res.Title, v.res.Framework, v.res.Period = m.Title, strings.TrimSpace(m.Framework.Name+" "+m.Framework.Version), m.PeriodText
+	v.res.Title, v.res.Framework, v.res.Period = m.Title, strings.TrimSpace(m.Framework.Name+" "+m.Framework.Version), m.periodText()
 	v.res.Sources, v.res.Origin = m.Sources, m.Origin
 	sum := sha256.Sum256([]byte(m.Query))
 	if hex.EncodeToString(sum[:]) != m.QuerySHA256 {

@@ -56,8 +56,11 @@ func (w *walk) step(section uint8, day int32, source string, leaf tlog.Hash) *se
 		return seg
 	}
 	if w.root.Hash() != seg.root {
-		w.report(fmt.Sprintf("%s: lines %d to %d are not the %d that were committed: one is missing, added, changed or in another place",
-			w.r.describe(*seg), w.line-seg.count+1, w.line, seg.count))
+		what := fmt.Sprintf("line %d is not the one that was", w.line)
+		if seg.count > 1 {
+			what = fmt.Sprintf("lines %d to %d are not the %d that were", w.line-seg.count+1, w.line, seg.count)
+		}
+		w.report(fmt.Sprintf("%s: %s committed: one is missing, added, changed or in another place", w.r.describe(*seg), what))
 		w.pass(section, day)
 		return seg
 	}

@@ -190,7 +190,7 @@ func (s *installation) outside() (reports.Outside, error) {
 	if err != nil || !found {
 		return out, err
 	}
-	out.Audit = &pack.Audit{At: audit.At, Segments: uint64(audit.Segments), Altered: uint64(len(audit.Findings)), Text: audit.String()}
+	out.Audit = &pack.Audit{At: audit.At, Segments: uint64(audit.Segments), Events: audit.Events, Altered: uint64(len(audit.Findings)), Text: audit.String()}
 	for _, f := range audit.Findings {
 		if f.Segment != (ledger.SegmentRef{}) {
 			out.Altered = append(out.Altered, f.Segment)

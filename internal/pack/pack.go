@@ -185,6 +185,7 @@ type (
 	Audit struct {
 		At       time.Time `json:"at"`
 		Segments uint64    `json:"segments"`
+		Events   uint64    `json:"events"`
 		Altered  uint64    `json:"altered"`
 		Text     string    `json:"text"`
 	}

@@ -64,7 +64,7 @@ func audit(o reports.Outside) views.AuditResult {
 	if o.Audit == nil {
 		return views.AuditResult{}
 	}
-	v := views.AuditResult{At: o.Audit.At, Segments: int64(o.Audit.Segments)}
+	v := views.AuditResult{At: o.Audit.At, Segments: int64(o.Audit.Segments), Events: int64(o.Audit.Events)}
 	for _, a := range o.Altered {
 		v.Wrong = append(v.Wrong, fmt.Sprintf("%s, %s, %s", a.Source, a.Day, a.Section))
 	}

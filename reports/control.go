@@ -93,13 +93,25 @@ func (r *Report) packControls() []pack.Control {
 	var out []pack.Control
 	for _, c := range r.Controls {
 		one := pack.Control{Key: c.Key, ID: c.ID, Title: c.Title, Asks: c.Asks, Sections: c.Sections,
-			Strength: StrengthText(c.Control), Bring: c.Bring, Answer: c.Answer}
+			Strength: StrengthText(c.Control), Bring: r.bring(c), Answer: c.Answer}
 		for _, check := range c.Checks {
 			one.Checks = append(one.Checks, pack.Check{ID: check.ID, Question: check.Question, Answer: check.Text, Count: check.Count})
 		}
 		out = append(out, one)
 	}
 	return out
+}
+
+// bring says what to bring besides: what the control asks for, and what stands for
+// the sections that Exhibit does not evidence yet.
+func (r *Report) bring(c Control) string {
+	parts := []string{c.Bring}
+	for _, name := range c.Later() {
+		if text := r.Framework.Sections[name].Bring; !strings.Contains(c.Bring, text) {
+			parts = append(parts, text)
+		}
+	}
+	return strings.Join(slices.DeleteFunc(parts, func(s string) bool { return s == "" }), "; ")
 }
 
 // StrengthText prints what the evidence for a control is worth.

@@ -145,3 +145,41 @@ func TestRemovedSource(t *testing.T) {
 		t.Errorf("the first line is %+v", first)
 	}
 }
+
+// What a page remembers of the store is never older than the ledger.
+func TestReportsFollowTheLedger(t *testing.T) {
+	l := story(t)
+	m := maker(t, l)
+	request := reports.Request{Framework: "soc2", Period: period(t, "2026-01-01", "2026-04-22", "")}
+	overrides := func() uint64 {
+		t.Helper()
+		r, _, err := m.Report(t.Context(), request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		fresh, err := reports.Build(t.Context(), l.DB, reports.Input{Framework: r.Framework, Period: request.Period, Head: l.Head(), Now: today()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, c := range r.Checks {
+			if f := fresh.Checks[i]; f.Count != c.Count || !f.Last.Equal(c.Last) || len(f.Matches) != len(c.Matches) {
+				t.Errorf("%s: remembered %d of %s, asked %d of %s", c.ID, c.Count, c.Last, f.Count, f.Last)
+			}
+			if c.ID == "policy-overrides" {
+				return c.Count
+			}
+		}
+		return 0
+	}
+	before := overrides()
+	if again := overrides(); again != before {
+		t.Errorf("asked again: %d, before %d", again, before)
+	}
+	for n, at := range []time.Time{today().Add(-time.Hour), today().Add(-60 * day), today().Add(-time.Hour)} {
+		e := reporttest.Event("hcp-prod", "new-"+at.String()+string(rune('a'+n)), at, event.ChangeManagement, "policy_check.override")
+		l.Batch(today(), "hcp-prod", []*event.Event{e}, nil)
+		if after := overrides(); after != before+uint64(n)+1 {
+			t.Errorf("after %d more: %d, before %d", n+1, after, before)
+		}
+	}
+}

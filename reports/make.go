@@ -35,6 +35,8 @@ type Maker struct {
 	Temp string
 	// Outside says who holds checkpoints and what the last audit found; may be nil.
 	Outside func(ctx context.Context) (Outside, error)
+
+	known known
 }
 
 // Outside is what a report says of things beside the ledger.
@@ -67,7 +69,7 @@ type Info struct {
 
 // Report makes the report of a request, as it stands at the head of the ledger.
 func (m *Maker) Report(ctx context.Context, r Request) (*Report, Outside, error) {
-	return m.report(ctx, r, m.Now())
+	return m.report(ctx, r, m.Now(), &m.known)
 }
 
 // Check returns what is wrong with a request before anything is made of it: an
@@ -91,7 +93,7 @@ func (m *Maker) Check(ctx context.Context, r Request) error {
 }
 
 // report makes a report as of now; a zero now is the time of the last record.
-func (m *Maker) report(ctx context.Context, r Request, now time.Time) (*Report, Outside, error) {
+func (m *Maker) report(ctx context.Context, r Request, now time.Time, k *known) (*Report, Outside, error) {
 	f, err := framework.Find(m.Frameworks, r.Framework)
 	if err != nil {
 		return nil, Outside{}, err
@@ -107,7 +109,7 @@ func (m *Maker) report(ctx context.Context, r Request, now time.Time) (*Report, 
 		return nil, Outside{}, err
 	}
 	report, err := Build(ctx, m.DB, Input{Framework: f, Period: r.Period, Sources: r.Sources, Scope: m.Scope[f.ID], Head: head,
-		Now: now, Deletes: m.Deletes, Altered: outside.Altered})
+		Now: now, Deletes: m.Deletes, Altered: outside.Altered, known: k})
 	return report, outside, err
 }
 
@@ -115,7 +117,7 @@ func (m *Maker) report(ctx context.Context, r Request, now time.Time) (*Report, 
 // only when all of it is on the disk; it replaces one that was there before. When
 // path is a directory, the pack gets its own name in it, which Info has.
 func (m *Maker) Make(ctx context.Context, r Request, path string, progress func(written, total uint64)) (Info, error) {
-	report, outside, err := m.report(ctx, r, time.Time{})
+	report, outside, err := m.report(ctx, r, time.Time{}, nil)
 	if err != nil {
 		return Info{}, err
 	}

@@ -8,9 +8,13 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
+	"exhibit/internal/event"
+	"exhibit/internal/ledger"
 	"exhibit/internal/pack"
 	"exhibit/reports"
+	"exhibit/reports/reporttest"
 )
 
 // A pack of every framework that was made from the engine verifies, its cover
@@ -90,4 +94,28 @@ func readCover(t *testing.T, path string) string {
 		t.Fatal(err)
 	}
 	return string(b)
+}
+
+// Events of Exhibit itself are in a pack only when they are asked for, in a file of
+// their own, and evidence no control.
+func TestPackWithOwnEvents(t *testing.T) {
+	l := story(t)
+	own := ledger.Source{Name: pack.Own, Kind: "exhibit", Abilities: map[event.Section]string{event.Logins: "logged"}}
+	l.Source(today(), own)
+	l.Batch(today(), pack.Own, []*event.Event{reporttest.Event(pack.Own, "x1", today().Add(-time.Hour), event.Logins, "session.sign_in")}, nil)
+	m := maker(t, l)
+	for _, sources := range [][]string{nil, {"hcp-prod", pack.Own}} {
+		dir := t.TempDir()
+		info, err := m.Make(t.Context(), reports.Request{Framework: "pci", Sources: sources, Period: period(t, "2026-04-01", "2026-04-22", "America/New_York")}, dir, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		verifyPack(t, filepath.Join(dir, info.File), l.Key.Public)
+		if len(info.Sources) != max(1, len(sources)) {
+			t.Errorf("asked for %v, got %v", sources, info.Sources)
+		}
+		if cover := readCover(t, filepath.Join(dir, info.File)); !strings.Contains(cover, "not evidenced: no source logs this; connect an identity provider") {
+			t.Error("a sign-in to Exhibit evidences sign-ins elsewhere")
+		}
+	}
 }

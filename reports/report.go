@@ -58,6 +58,8 @@ type Input struct {
 	Deletes time.Duration
 	// Altered names segments that the last audit found to differ from the ledger.
 	Altered []ledger.SegmentRef
+
+	known *known // answers of the store to earlier reports; nil: ask for all
 }
 
 // A Report is a framework's evidence over a period.
@@ -107,10 +109,7 @@ func Build(ctx context.Context, db *store.DB, in Input) (*Report, error) {
 		return nil, err
 	}
 	r.Events = r.tally.exact.events("", "") + r.tally.exact.events(pack.Own, "")
-	if r.outcomes, err = r.outcomesOf(ctx, db); err != nil {
-		return nil, err
-	}
-	if r.Unmapped, err = r.unmappedOf(ctx, db); err != nil {
+	if err := r.ask(ctx, db, in.known); err != nil {
 		return nil, err
 	}
 	r.assemble(in)
@@ -129,40 +128,9 @@ func (r *Report) assemble(in Input) {
 	r.Changes = changes(state, r.Sources, r.Period)
 }
 
-// outcomesOf counts by action and outcome where a check asks for it and the ledger
-// says that there is something to count.
-func (r *Report) outcomesOf(ctx context.Context, db *store.DB) ([]store.OutcomeCount, error) {
-	var ask []event.Section
-	for _, s := range event.Sections() {
-		asked := slices.ContainsFunc(r.Framework.Checks, func(c framework.Check) bool {
-			return c.Section == string(s) && len(c.Match.Actions)+len(c.Match.Outcomes) > 0
-		})
-		if asked && r.tally.exact.events("", s) > 0 {
-			ask = append(ask, s)
-		}
-	}
-	return db.Outcomes(ctx, r.Head.Snapshot(), r.others(), ask, r.Period.Interval)
-}
-
 // others are the sources that evidence something: all but Exhibit itself.
 func (r *Report) others() []string {
 	return slices.DeleteFunc(slices.Clone(r.Sources), func(s string) bool { return s == pack.Own })
-}
-
-// unmappedOf asks for the types that no rule knows where the ledger counted some.
-func (r *Report) unmappedOf(ctx context.Context, db *store.DB) ([]pack.Unmapped, error) {
-	if r.tally.unmapped() == 0 || r.tally.exact.events("", event.Other) == 0 {
-		return nil, nil
-	}
-	list, err := db.Unmapped(ctx, r.Head.Snapshot(), r.Sources, r.Period.Interval)
-	if err != nil {
-		return nil, err
-	}
-	var out []pack.Unmapped
-	for _, c := range list {
-		out = append(out, pack.Unmapped{Source: c.Source, Action: c.Action, Count: c.Events})
-	}
-	return out, nil
 }
 
 // inScope returns the sources of a report, sorted, none twice.

@@ -303,12 +303,8 @@ func (r *Report) computed(name string) string {
 		}
 		return strings.Join(parts, "; ")
 	case "integrity":
-		var segments uint64
-		for _, s := range r.tally.sources {
-			segments += s.segments
-		}
 		return fmt.Sprintf("%s of the period, each under a signed Merkle root, up to record %d of %s",
-			plural(segments, "segment", "segments"), r.Head.State.Size-1, Instant(r.Head.State.At))
+			plural(r.tally.segmentsIn(r.Period.Interval), "segment", "segments"), r.Head.State.Size-1, Instant(r.Head.State.At))
 	}
 	return ""
 }

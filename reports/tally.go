@@ -80,7 +80,7 @@ type sourceTally struct {
 	counts   ledger.Batch // sums over all records; no segments, covers, cursor
 	told     *ledger.Told // the newest
 	toldAt   time.Time
-	segments uint64 // that touch the period's days
+	segments []uint64 // per UTC day
 }
 
 // count makes the tally of a period.
@@ -111,7 +111,7 @@ func newTally(state *ledger.State, sources []string, period coverage.Interval) *
 	t.from = t.days.From.Add(-lookBack * day)
 	n := int(t.days.To.Sub(t.from) / day)
 	for _, s := range sources {
-		t.sources[s] = &sourceTally{events: make([]perSection, n), rejects: make([]uint64, n)}
+		t.sources[s] = &sourceTally{events: make([]perSection, n), rejects: make([]uint64, n), segments: make([]uint64, n)}
 	}
 	t.addSegments(state.Segments)
 	t.addRefiled(state.Refiles)
@@ -147,9 +147,7 @@ func (t *tally) addSegments(segments []ledger.SegmentAt) {
 		} else if section >= 0 {
 			s.events[index][section] += seg.Count
 		}
-		if !t.from.Add(time.Duration(index) * day).Before(t.days.From) {
-			s.segments++
-		}
+		s.segments[index]++
 	}
 }
 
@@ -232,6 +230,17 @@ func (t *tally) on(source string, d time.Time) (events perSection, rejects uint6
 func (t *tally) unmapped() (n uint64) {
 	for _, s := range t.sources {
 		n += s.counts.Unmapped
+	}
+	return n
+}
+
+// segmentsIn counts the segments of all sources on the days that an interval touches.
+func (t *tally) segmentsIn(i coverage.Interval) (n uint64) {
+	touched := coverage.Touched(i)
+	for _, s := range t.sources {
+		for d := touched.From; d.Before(touched.To); d = d.Add(day) {
+			n += s.segments[int(d.Sub(t.from)/day)]
+		}
 	}
 	return n
 }

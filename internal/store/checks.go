@@ -105,3 +105,15 @@ func (db *DB) Unmapped(ctx context.Context, snap Snapshot, sources []string, per
 	}
 	return list, nil
 }
+
+// EventIn is Event for an event that is filed within the interval: a look at a few
+// days instead of at all of them.
+func (db *DB) EventIn(ctx context.Context, snap Snapshot, source, id string, in coverage.Interval) (e event.Event, batch uint64, found bool, err error) {
+	err = db.eachEvent(ctx, func(b uint64, row *event.Event) error {
+		e, batch, found = *row, b, true
+		return nil
+	}, "SELECT "+eventColumns(true)+" FROM "+db.table("events")+
+		" WHERE source = $1 AND time >= fromUnixTimestamp64Nano($2) AND time < fromUnixTimestamp64Nano($3) AND id = $4 AND "+snap.where()+" LIMIT 1",
+		source, nanos(in.From), nanos(in.To), id)
+	return e, batch, found, err
+}

@@ -33,7 +33,7 @@ func (e Events) List(ctx context.Context, q web.EventQuery) ([]views.EventRow, e
 	}
 	budget := uint64(q.Limit)
 	if q.Actor != "" || q.Action != "" || q.Outcome != "" || q.ID != "" {
-		budget = 50_000 // most of what is read will not match
+		budget = firstLook // most of what is read will not match
 	}
 	days := daysOf(&head.State, f)
 	var rows []views.EventRow
@@ -49,10 +49,17 @@ func (e Events) List(ctx context.Context, q web.EventQuery) ([]views.EventRow, e
 			rows = append(rows, row(&list[i]))
 		}
 		f.Period.To = window.Period.From
-		budget *= 4
+		budget *= growth
 	}
 	return rows, nil
 }
+
+// A search for what most events are not begins with firstLook events, and looks at
+// growth times as many in each further step.
+const (
+	firstLook = 50_000
+	growth    = 16
+)
 
 func filter(q web.EventQuery) store.Filter {
 	f := store.Filter{Sources: q.Sources, Section: event.Section(q.Section), Actor: q.Actor, Action: q.Action, Outcome: q.Outcome, ID: q.ID,
@@ -65,6 +72,9 @@ func filter(q web.EventQuery) store.Filter {
 	}
 	if q.Before != nil {
 		f.Before.Time, f.Before.Source, f.Before.ID = q.Before.Time, q.Before.Source, q.Before.ID
+		if end := q.Before.Time.Add(1); end.Before(f.Period.To) { // the position may be within an instant
+			f.Period.To = end
+		}
 	}
 	return f
 }
@@ -78,11 +88,7 @@ type dayCount struct {
 // first.
 func daysOf(state *ledger.State, f store.Filter) []dayCount {
 	first := f.Period.From.UTC().Format(ledger.DayFormat)
-	end := f.Period.To
-	if !f.Before.Time.IsZero() && f.Before.Time.Before(end) {
-		end = f.Before.Time.Add(1)
-	}
-	last := end.Add(-1).UTC().Format(ledger.DayFormat)
+	last := f.Period.To.Add(-1).UTC().Format(ledger.DayFormat)
 	counts := map[string]uint64{}
 	for i := range state.Segments {
 		s := &state.Segments[i]
@@ -107,8 +113,7 @@ func daysOf(state *ledger.State, f store.Filter) []dayCount {
 func take(days []dayCount, budget uint64, f store.Filter) (from time.Time, left []dayCount) {
 	var sum uint64
 	for i, d := range days {
-		partial := !f.Before.Time.IsZero() && !d.day.Add(24*time.Hour).Before(f.Before.Time) || d.day.Add(24*time.Hour).After(f.Period.To)
-		if !partial {
+		if partial := d.day.Add(24 * time.Hour).After(f.Period.To); !partial {
 			sum += d.events
 		}
 		if sum >= budget {
@@ -149,7 +154,7 @@ func (e Events) Event(ctx context.Context, source, id string) (views.Event, erro
 	if _, known := head.State.First(source); !known {
 		return views.Event{}, fmt.Errorf("%w: source %q", web.ErrNotFound, source)
 	}
-	one, batch, found, err := e.DB.Event(ctx, head.Snapshot(), source, id)
+	one, batch, found, err := e.find(ctx, head, source, id)
 	if err != nil {
 		return views.Event{}, err
 	}
@@ -162,6 +167,20 @@ func (e Events) Event(ctx context.Context, source, id string) (views.Event, erro
 		return views.Event{}, err
 	}
 	return v, nil
+}
+
+// find looks for an event from the newest days on: those are looked at most.
+func (e Events) find(ctx context.Context, head store.Head, source, id string) (one event.Event, batch uint64, found bool, err error) {
+	f := filter(web.EventQuery{Sources: []string{source}})
+	days, budget := daysOf(&head.State, f), uint64(firstLook)
+	for len(days) > 0 && !found && err == nil {
+		window := f.Period
+		window.From, days = take(days, budget, f)
+		one, batch, found, err = e.DB.EventIn(ctx, head.Snapshot(), source, id, window)
+		f.Period.To = window.From
+		budget *= growth
+	}
+	return one, batch, found, err
 }
 
 // proof places an event in the ledger.

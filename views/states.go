@@ -163,6 +163,31 @@ func (s AbilityState) mark() string {
 	return ""
 }
 
+// brief is the sentence for places that lead to the whole one.
+func (s SectionCount) brief() string {
+	if s.Meaning == NotEvidenced {
+		return "not evidenced"
+	}
+	return s.sentence()
+}
+
+// sectionsOf returns the sections of controls, each once, in the order of the
+// controls. A section says the same wherever it stands; should it not, each of
+// its words is listed.
+func sectionsOf(controls []Control) []SectionCount {
+	var out []SectionCount
+	seen := map[SectionCount]bool{}
+	for _, c := range controls {
+		for _, s := range c.Sections {
+			if !seen[s] {
+				seen[s] = true
+				out = append(out, s)
+			}
+		}
+	}
+	return out
+}
+
 // sentence says what a count, or its absence, means.
 func (s SectionCount) sentence() string {
 	switch s.Meaning {

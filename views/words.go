@@ -257,6 +257,8 @@ func pollEvery(s JobState) string {
 	return ""
 }
 
+func sectionAnchor(section string) string { return "s" + anchor(section)[1:] }
+
 // anchor makes an id for the address of a place on the page.
 func anchor(id string) string {
 	return "c-" + strings.Map(func(r rune) rune {

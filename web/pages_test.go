@@ -31,7 +31,7 @@ func TestPages(t *testing.T) {
 		path  string
 		words []string
 	}{
-		{"/", []string{"Coverage, last 30 days", "5 d 6 h", "before anything is lost", "okta-workforce: the token was rejected", "agree with the ledger", "#8,114", "covered, silent", "The same as numbers"}},
+		{"/", []string{"Coverage, last 30 days", "5 d 6 h", "before anything is lost", "okta-workforce: the token was rejected", "3,412 segments agree with the ledger", "#8,114", "covered, silent", "The same as numbers"}},
 		{"/reports", []string{"Make a report", "PCI DSS", "SHA-256", "Last day, included"}},
 		{"/reports/hipaa", []string{"Make a report"}},
 		{report, []string{"none found, collection proven", "none received, stream up", "none in the file that Ada Lindqvist states to be complete", "unknown: not collected",

@@ -92,8 +92,8 @@ func controls() []views.Control {
 		{Key: "tsc:2017r2022:CC6.6", ID: "CC6.6", Title: "Threats from outside are kept out", Asks: "Attempts from outside and what stopped them.",
 			Strength: supports, Number: "", Cadence: "continuous", Bring: "the firewall rules and the alert tickets",
 			Sections: []views.SectionCount{
-				{Section: "failed-auth", Meaning: views.NoneHeard, Words: "stream up for 99.5 % of the period"},
-				{Section: "mfa", Meaning: views.NotEvidenced}}},
+				{Section: "other", Meaning: views.NoneHeard, Words: "stream up for 99.5 % of the period"},
+				{Section: "data-access", Meaning: views.NotEvidenced}}},
 		{Key: "tsc:2017r2022:CC7.2", ID: "CC7.2", Title: "Anomalies are watched for", Asks: "That logging ran, and who looked at it.",
 			Strength: alone, Level: "required", OnlyFor: "service providers", Number: "at least 12 months, 3 at hand", Cadence: "daily",
 			Bring: "the review records, alert tickets and sign-offs of the period", Later: []string{"log-review"},

@@ -102,8 +102,9 @@ func files(section string) []string {
 
 // A month is one row of a source's calendar.
 type month struct {
-	Name string
-	Days []*Day // one for each day of the month; nil outside the window
+	Name   string
+	Days   []*Day // one for each day of the month; nil outside the window
+	Events uint64
 }
 
 // months puts a source's days into a calendar.
@@ -117,6 +118,7 @@ func (s SourceCoverage) months() []month {
 			out = append(out, month{Name: name, Days: make([]*Day, last)})
 		}
 		out[len(out)-1].Days[d.Day.Day()-1] = d
+		out[len(out)-1].Events += d.Events
 	}
 	return out
 }

@@ -31,7 +31,7 @@ type Maker struct {
 	Scope map[string][]pack.System
 	// Deletes is after how long the retention rules delete events; 0: never.
 	Deletes time.Duration
-	// Temp is where temporary files go, about as large as the pack; "": the system's.
+	// Temp is where temporary files go, about as large as the pack; "": beside the pack.
 	Temp string
 	// Outside says who holds checkpoints and what the last audit found; may be nil.
 	Outside func(ctx context.Context) (Outside, error)
@@ -125,6 +125,9 @@ func (m *Maker) Make(ctx context.Context, r Request, path string, progress func(
 	p.Progress = progress
 	if info, err := os.Stat(path); err == nil && info.IsDir() {
 		path = filepath.Join(path, p.FileName())
+	}
+	if p.Temp == "" {
+		p.Temp = filepath.Dir(path)
 	}
 	made := Info{File: p.FileName(), Sources: report.Sources, Period: report.Period, Made: p.Made}
 	err = replace(path, func(out io.Writer) error {

@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"exhibit/internal/pack"
@@ -74,6 +75,9 @@ func (j *Job) period() (Period, error) {
 // maxWaiting bounds how many packs may wait for their turn.
 const maxWaiting = 20
 
+// packTemp is how the names of directories begin that pack.Write works in.
+const packTemp = "exhibit-pack-"
+
 // ErrBusy is returned by Start when too many packs wait.
 var ErrBusy = fmt.Errorf("%d packs are waiting already: try again when some are done", maxWaiting)
 
@@ -108,8 +112,8 @@ func OpenPacks(dir string, m *Maker, log *slog.Logger, rand io.Reader) (*Packs, 
 	for _, e := range entries {
 		name := e.Name()
 		switch {
-		case strings.HasPrefix(name, tempPrefix):
-			if err := os.Remove(filepath.Join(dir, name)); err != nil {
+		case strings.HasPrefix(name, tempPrefix), strings.HasPrefix(name, packTemp):
+			if err := os.RemoveAll(filepath.Join(dir, name)); err != nil {
 				return nil, fmt.Errorf("reports: remove unfinished pack: %w", err)
 			}
 		case strings.HasSuffix(name, ".json"):
@@ -134,6 +138,10 @@ func (p *Packs) load(name string) error {
 	}
 	if job.State == Queued || job.State == Running {
 		job.State, job.Problem, job.Ended = Failed, "Exhibit was restarted before the pack was finished. Make it again.", p.maker.Now().UTC()
+		// The pack may have been whole already; nobody has recorded what it is.
+		if err := os.Remove(p.path(job.ID, ".zip")); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("reports: remove unfinished pack: %w", err)
+		}
 		if err := p.save(job); err != nil {
 			return err
 		}
@@ -238,6 +246,8 @@ func problem(err error) string {
 		return "The stored events are not those that the ledger lists, so no pack was made. Run 'exhibit audit' to see what differs. " + err.Error()
 	case errors.Is(err, context.Canceled):
 		return "Exhibit was stopped before the pack was finished. Make it again."
+	case errors.Is(err, syscall.ENOSPC):
+		return "The disk is full, so no pack was made. Make room in the data directory: a pack needs about twice its size while it is made."
 	case errors.Is(err, fs.ErrPermission), errors.Is(err, fs.ErrNotExist):
 		return "The pack could not be written to the data directory. The log has the reason."
 	}

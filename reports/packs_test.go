@@ -80,16 +80,23 @@ func TestPacks(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	left := filepath.Join(dir, ".exhibit-tmp-123")
-	if err := os.WriteFile(left, []byte("half"), 0o600); err != nil {
+	left := []string{".exhibit-tmp-123", waiting + ".zip", "exhibit-pack-123/part"}
+	if err := os.Mkdir(filepath.Join(dir, "exhibit-pack-123"), 0o700); err != nil {
 		t.Fatal(err)
+	}
+	for _, name := range left {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte("half"), 0o600); err != nil {
+			t.Fatal(err)
+		}
 	}
 	again, err := reports.OpenPacks(dir, maker(t, l), quiet(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := os.Stat(left); !errors.Is(err, os.ErrNotExist) {
-		t.Errorf("the half-written file is still there: %v", err)
+	for _, name := range left {
+		if _, err := os.Stat(filepath.Join(dir, name)); !errors.Is(err, os.ErrNotExist) {
+			t.Errorf("%s is still there: %v", name, err)
+		}
 	}
 	if died, err := again.Job(waiting); err != nil || died.State != reports.Failed || !strings.Contains(died.Problem, "restarted") {
 		t.Errorf("job %+v, %v", died, err)

@@ -150,16 +150,27 @@ func (b *batch) record() ledger.Record {
 	return r
 }
 
-// segments sorts the items of a source into segments and computes their roots, in
-// the order of time and id.
+// sort brings items and rejects into the order of their segments' lines, which is
+// also the order that the store keeps rows in: it has nothing left to sort.
+func (s *sourceBatch) sort() {
+	slices.SortFunc(s.items, func(a, b *Item) int {
+		if c := a.Event.Time.Compare(b.Event.Time); c != 0 {
+			return c
+		}
+		return cmp.Compare(a.Event.ID, b.Event.ID)
+	})
+	slices.SortFunc(s.rejects, func(a, b *event.Reject) int {
+		return cmp.Or(a.Received.Compare(b.Received), slices.Compare(a.SHA256[:], b.SHA256[:]), cmp.Compare(a.Reason, b.Reason))
+	})
+}
+
+// segments computes the roots of the segments that the sorted items and rejects of
+// a source make.
 func (s *sourceBatch) segments() []ledger.Segment {
 	type key struct {
 		day     time.Time
 		section event.Section
 	}
-	slices.SortFunc(s.items, func(a, b *Item) int {
-		return cmp.Or(a.Event.Time.Compare(b.Event.Time), cmp.Compare(a.Event.ID, b.Event.ID))
-	})
 	roots := make(map[key]*ledger.Root)
 	add := func(k key) *ledger.Root {
 		if roots[k] == nil {
@@ -170,9 +181,6 @@ func (s *sourceBatch) segments() []ledger.Segment {
 	for _, item := range s.items {
 		add(key{event.Day(item.Event.Time), item.Event.Section}).Add(item.Leaf)
 	}
-	slices.SortFunc(s.rejects, func(a, b *event.Reject) int {
-		return cmp.Or(a.Received.Compare(b.Received), slices.Compare(a.SHA256[:], b.SHA256[:]), cmp.Compare(a.Reason, b.Reason))
-	})
 	var line []byte
 	for _, r := range s.rejects {
 		line = r.AppendLine(line[:0])

@@ -67,8 +67,9 @@ func (l *Log) dedupe(ctx context.Context, parcels []Parcel) (*batch, error) {
 			return nil, err
 		}
 		l.countItems(s)
+		s.sort()
 		for _, item := range s.items {
-			b.events = append(b.events, &item.Event)
+			b.events = append(b.events, item.Event)
 			b.latest = later(b.latest, item.Event.Received)
 		}
 		for _, r := range s.rejects {
@@ -106,19 +107,15 @@ func (l *Log) dedupeEvents(ctx context.Context, snap store.Snapshot, s *sourceBa
 	if len(offered) == 0 {
 		return nil
 	}
-	asked := make(map[string]bool, len(offered))
 	ids := make([]string, 0, len(offered))
 	from, to := offered[0].Event.Time, offered[0].Event.Time
 	for _, item := range offered {
-		e := &item.Event
+		e := item.Event
 		if e.Time.Before(from) {
 			from = e.Time
 		}
 		to = later(to, e.Time)
-		if !asked[e.ID] {
-			asked[e.ID] = true
-			ids = append(ids, e.ID)
-		}
+		ids = append(ids, e.ID)
 	}
 	stored, err := l.DB.Stored(ctx, snap, s.Source, ids, from, to)
 	if err != nil {
@@ -137,7 +134,7 @@ func (l *Log) dedupeEvents(ctx context.Context, snap store.Snapshot, s *sourceBa
 		if !again {
 			// The first of the offered ones stays, as it would have in two batches.
 			if earlier := first[item.Event.ID]; earlier != nil {
-				before, again = earlier.Event, true
+				before, again = *earlier.Event, true
 			} else {
 				first[item.Event.ID] = item
 			}
@@ -160,7 +157,7 @@ func (l *Log) asNow(ctx context.Context, snap store.Snapshot, stored event.Event
 		return event.Event{}, err
 	}
 	if raw == item.Event.Raw {
-		return item.Event, nil
+		return *item.Event, nil
 	}
 	if l.Renormalize == nil {
 		return stored, nil
@@ -171,7 +168,7 @@ func (l *Log) asNow(ctx context.Context, snap store.Snapshot, stored event.Event
 // settle counts an item whose id is known: a duplicate when it says the same, else
 // a reject that keeps its record.
 func (l *Log) settle(s *sourceBatch, item *Item, before *event.Event) error {
-	e := &item.Event
+	e := item.Event
 	if event.SameContent(e, before) {
 		s.Duplicates++
 		return nil

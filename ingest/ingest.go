@@ -32,7 +32,7 @@ import (
 
 // An Item is an event that is ready to be committed.
 type Item struct {
-	Event      event.Event
+	Event      *event.Event
 	Leaf       tlog.Hash
 	Unmapped   bool
 	ClockAhead bool
@@ -122,7 +122,7 @@ func (p *Preparer) item(r source.Record, result *source.Result) error {
 	if e.Mapping == 0 {
 		e.Mapping = p.kind.Mapping
 	}
-	item := Item{Unmapped: result.Unmapped, ClockAhead: e.File(result.Claimed)}
+	item := Item{Event: e, Unmapped: result.Unmapped, ClockAhead: e.File(result.Claimed)}
 	if _, err := io.ReadFull(p.random, e.Salt[:]); err != nil {
 		return fmt.Errorf("ingest: draw salt: %w", err)
 	}
@@ -131,7 +131,7 @@ func (p *Preparer) item(r source.Record, result *source.Result) error {
 		return fmt.Errorf("ingest: %s made an event that cannot be stored: %w", p.kind.Name, err)
 	}
 	p.line = e.AppendLine(p.line[:0])
-	item.Event, item.Leaf = *e, event.Leaf(p.line)
+	item.Leaf = event.Leaf(p.line)
 	p.parcel.Items = append(p.parcel.Items, item)
 	return nil
 }

@@ -100,6 +100,22 @@ func (st *stage) importFile(ctx context.Context, check func(ingest.ImportResult)
 	return st.stop(result.Fetched)
 }
 
+// trace returns what notes how long each step of a commit takes, in seconds.
+func (st *stage) trace() func(step string) {
+	st.m.Numbers = map[string]float64{}
+	step, began := "", time.Now()
+	return func(next string) {
+		now := time.Now()
+		if step != "" {
+			st.m.Numbers[step] += now.Sub(began).Seconds()
+		}
+		step, began = next, now
+		if next == "done" {
+			step = "wait"
+		}
+	}
+}
+
 // A writer is a ledger with a committer at work.
 type writer struct {
 	log       *ingest.Log
@@ -123,7 +139,7 @@ func (st *stage) openWriter(ctx context.Context) (*writer, error) {
 		return nil, errors.Join(err, unlock())
 	}
 	w.log, err = ingest.OpenLog(ctx, ingest.LogOptions{DB: st.db, Key: key, Path: dir.Ledger(), Now: time.Now, Random: rand.Reader,
-		Log: slog.New(slog.NewTextHandler(os.Stderr, nil))})
+		Log: slog.New(slog.NewTextHandler(os.Stderr, nil)), Trace: st.trace()})
 	if err != nil {
 		return nil, errors.Join(err, unlock())
 	}

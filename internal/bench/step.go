@@ -77,6 +77,9 @@ func (b *bench) step(ctx context.Context, name string, round int) error {
 	b.steps[name] = append(b.steps[name], m)
 	fmt.Fprintf(os.Stderr, "%-14s %9d events %8.2f s, processor %6.2f s + %6.2f s of the engine, memory %4d MiB + %4d MiB\n", name, m.Events,
 		m.Wall.Seconds(), m.Own.Seconds(), m.Engine.Seconds(), m.Memory>>20, m.Beside>>20)
+	if name == stepImport {
+		fmt.Fprintf(os.Stderr, "  the committer, seconds: %v\n", m.Numbers)
+	}
 	return nil
 }
 

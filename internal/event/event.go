@@ -225,8 +225,8 @@ func (e *Event) Clean() {
 }
 
 // texts lists the normalised texts of e.
-func (e *Event) texts() []*string {
-	return []*string{&e.Source, &e.ID, &e.TimeBasis, &e.Claimed, &e.OCSF, &e.Action, &e.Outcome,
+func (e *Event) texts() [25]*string {
+	return [...]*string{&e.Source, &e.ID, &e.TimeBasis, &e.Claimed, &e.OCSF, &e.Action, &e.Outcome,
 		&e.Actor.ID, &e.Actor.Name, &e.Actor.Email, &e.Actor.Type, &e.Actor.Impersonator,
 		&e.Target.Type, &e.Target.ID, &e.Target.Name, &e.IP, &e.UserAgent, &e.RequestID, &e.SessionID,
 		&e.Organisation, &e.Scope.Workspace, &e.Scope.Project, &e.Scope.Account, &e.Changes, &e.Masked}

@@ -16,6 +16,9 @@ import (
 // the events that the ids belong to, both included; an event that is filed at a
 // time that is not its own is found at any time.
 func (db *DB) Stored(ctx context.Context, snap Snapshot, source string, ids []string, from, to time.Time) (map[string]event.Event, error) {
+	if none, err := db.noneStored(ctx, source, from, to); none || err != nil {
+		return nil, err
+	}
 	table, err := ext.NewTable("wanted", ext.Column("id", "String"))
 	if err != nil {
 		return nil, fmt.Errorf("store: look up ids: %w", err)
@@ -44,6 +47,19 @@ func (db *DB) Stored(ctx context.Context, snap Snapshot, source string, ids []st
 		return nil, fmt.Errorf("store: look up %d filed ids of %s: %w", len(ids), source, err)
 	}
 	return found, nil
+}
+
+// noneStored reports whether the source has no rows, of any batch, within the span
+// and none that are filed at a time not their own. A new import mostly finds it so.
+func (db *DB) noneStored(ctx context.Context, source string, from, to time.Time) (bool, error) {
+	var rows uint64
+	err := db.conn.QueryRow(ctx, "SELECT count() FROM (SELECT 1 FROM "+db.table("events")+
+		" WHERE source = $1 AND time >= fromUnixTimestamp64Nano($2) AND time <= fromUnixTimestamp64Nano($3) LIMIT 1"+
+		" UNION ALL SELECT 1 FROM "+db.table("filed")+" WHERE source = $1 LIMIT 1)", source, nanos(from), nanos(to)).Scan(&rows)
+	if err != nil {
+		return false, fmt.Errorf("store: look for rows of %s: %w", source, err)
+	}
+	return rows == 0, nil
 }
 
 // Event returns one event with its batch. It is not found when the snapshot does

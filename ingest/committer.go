@@ -12,6 +12,8 @@ import (
 // A Committer takes parcels from all sources, imports and people, and commits what
 // is there together, so that no source waits for another.
 type Committer struct {
+	MaxWait time.Duration // how long a parcel waits for others; set before Run
+
 	log     *Log
 	parcels chan submission
 	stopped chan struct{} // closed when Run ended
@@ -37,7 +39,7 @@ var ErrStopped = errors.New("ingest: the committer has stopped")
 
 // NewCommitter returns a committer for the log. Run does its work.
 func NewCommitter(log *Log) *Committer {
-	return &Committer{log: log, parcels: make(chan submission), stopped: make(chan struct{})}
+	return &Committer{MaxWait: maxWait, log: log, parcels: make(chan submission), stopped: make(chan struct{})}
 }
 
 // Submit hands in a parcel and returns where its receipt will come.
@@ -163,7 +165,7 @@ func (c *Committer) gather(ctx context.Context, held **submission) []submission 
 			return nil
 		}
 	}
-	timer := time.NewTimer(maxWait)
+	timer := time.NewTimer(c.MaxWait)
 	defer timer.Stop()
 	for {
 		select {

@@ -96,6 +96,7 @@ func (s *site) tryOpen(change ...func(*ingest.LogOptions)) (*writer, error) {
 	}
 	ctx, cancel := context.WithCancel(s.t.Context())
 	w := &writer{site: s, log: log, committer: ingest.NewCommitter(log), cancel: cancel}
+	w.committer.MaxWait = 2 * time.Millisecond
 	w.running.Go(func() { w.err = w.committer.Run(ctx) })
 	s.t.Cleanup(w.stop)
 	return w, nil

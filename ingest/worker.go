@@ -65,6 +65,7 @@ type Worker struct {
 	// Only Run touches these.
 	held    Parcel                       // coverage and duplicates that wait for an hour to gather
 	since   time.Time                    // when held began to gather; zero: it is empty
+	looked  time.Time                    // when covered time was last read again
 	settled map[string][sha256.Size]byte // records of the tail that are stored, by id, with the hash of the record
 }
 
@@ -179,7 +180,7 @@ const keepSlack = time.Minute
 // that are missing. Coverage is in the last parcel: it is only granted when
 // everything in front of it was read.
 func (w *Worker) read(ctx context.Context, now time.Time, missing coverage.Set) error {
-	window := coverage.Interval{From: missing[0].From, To: now}
+	window := coverage.Interval{From: w.lookBack(now, missing[0].From), To: now}
 	turn := &turn{worker: w, preparer: NewPreparer(w.feed.Name, w.feed.Kind, w.secret, rand.Reader)}
 	answer, err := w.feed.Puller.Pull(ctx, window, func(p source.Page) error { return turn.page(ctx, p) })
 	if err != nil {
@@ -203,7 +204,33 @@ func (w *Worker) read(ctx context.Context, now time.Time, missing coverage.Set) 
 		told = &ledger.Told{Since: window.From, Total: uint64(answer.Total), Read: uint64(answer.Distinct)}
 	}
 	w.set(func(s *Status) { s.Read, s.Told, s.Requests = now, told, answer.Requests })
-	return turn.finish(ctx, now, covers, told)
+	if err := turn.finish(ctx, now, covers, told); err != nil {
+		return err
+	}
+	if window.From.Before(missing[0].From) || w.looked.IsZero() {
+		w.looked = now
+	}
+	return nil
+}
+
+// How often, and how far, covered time is read again. An event that appears later
+// than the settle time is in covered time: only such a read finds it, and then it
+// counts as late.
+const (
+	lookBackEvery = 24 * time.Hour
+	lookBackFor   = 48 * time.Hour
+)
+
+// lookBack returns from when to read when time is missing from on.
+func (w *Worker) lookBack(now, from time.Time) time.Time {
+	if now.Sub(w.looked) < lookBackEvery {
+		return from
+	}
+	back := later(later(now.Add(-lookBackFor), w.oldest(now)), w.feed.Since)
+	if back.Before(from) {
+		return back
+	}
+	return from
 }
 
 // A turn is one read under way.

@@ -17,12 +17,13 @@ type Period struct {
 	Cut               time.Time      // coverage is shown up to here; zero: the period has ended
 }
 
-// CutNote says that the period reaches beyond now, or nothing when it does not.
+// CutNote says that the period goes on after the time of the report, or nothing
+// when it does not.
 func (p Period) CutNote() string {
 	if p.Cut.IsZero() {
 		return ""
 	}
-	return "the period ends after now: coverage is shown up to " + Instant(p.Cut)
+	return "the period goes on after " + Instant(p.Cut) + ": coverage is shown up to then"
 }
 
 // Window returns the part of the period that has passed.

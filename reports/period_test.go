@@ -94,7 +94,7 @@ func TestPeriodIsCutAtNow(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := "the period ends after now: coverage is shown up to 2026-11-21 08:00:00 UTC"; p.CutNote() != want {
+	if want := "the period goes on after 2026-11-21 08:00:00 UTC: coverage is shown up to then"; p.CutNote() != want {
 		t.Errorf("note %q, want %q", p.CutNote(), want)
 	}
 	if w := p.Window(); !w.To.Equal(now) || !p.To.Equal(time.Date(2026, 12, 1, 0, 0, 0, 0, time.UTC)) {

@@ -54,7 +54,7 @@ func (l *Log) seal(r ledger.Record) (sealed, error) {
 func (l *Log) offer(ctx context.Context, s sealed) error {
 	l.open = &s
 	if err := l.swap(ctx, s.row); err != nil {
-		if errors.Is(err, ErrTaken) || errors.Is(err, store.ErrFork) {
+		if final(err) {
 			l.open = nil
 			l.fail(err)
 		}
@@ -129,22 +129,40 @@ func (l *Log) swap(ctx context.Context, row store.LedgerRow) error {
 }
 
 // whose reports whether the ledger holds the row; ErrTaken when it holds another.
+// The record in front of it must be there: a store that is restored to an older
+// state under a running writer would get a hole instead of its next record.
 func (l *Log) whose(ctx context.Context, row store.LedgerRow) (bool, error) {
-	there := false
-	err := l.DB.LedgerRows(ctx, row.Seq, row.Seq+1, func(found store.LedgerRow) error {
-		if found != row {
+	there, before := false, row.Seq == 0
+	err := l.DB.LedgerRows(ctx, max(row.Seq, 1)-1, row.Seq+1, func(found store.LedgerRow) error {
+		switch {
+		case found.Seq < row.Seq:
+			before = true
+			if found.Seq >= l.head.State.Size { // it is being put back
+				return nil
+			}
+			if leaf, err := l.head.Tree.Leaf(found.Seq); err != nil || leaf != found.Leaf {
+				return fmt.Errorf("%w: record %d is not the one that was written", ErrRolledBack, found.Seq)
+			}
+		case found != row:
 			return ErrTaken
+		default:
+			there = true
 		}
-		there = true
 		return nil
 	})
+	if err == nil && !before {
+		err = fmt.Errorf("%w: record %d is gone", ErrRolledBack, row.Seq-1)
+	}
 	return there, err
 }
 
-// transient reports whether asking again may help: everything but a decision.
-func transient(err error) bool {
-	return !errors.Is(err, ErrTaken) && !errors.Is(err, store.ErrFork) && !errors.Is(err, context.Canceled)
+// final reports whether an error ends this writer: somebody has to decide.
+func final(err error) bool {
+	return errors.Is(err, ErrTaken) || errors.Is(err, ErrRolledBack) || errors.Is(err, store.ErrFork)
 }
+
+// transient reports whether asking again may help: everything but a decision.
+func transient(err error) bool { return !final(err) && !errors.Is(err, context.Canceled) }
 
 // waitLonger waits a little longer with every attempt, up to five seconds.
 func waitLonger(ctx context.Context, attempt int) error {

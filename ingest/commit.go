@@ -11,6 +11,7 @@ import (
 	"exhibit/internal/coverage"
 	"exhibit/internal/event"
 	"exhibit/internal/ledger"
+	"exhibit/internal/store"
 )
 
 // Commit writes parcels under one ledger record. The order of writes, and what a
@@ -84,6 +85,9 @@ func (l *Log) dedupeAgain(ctx context.Context, parcels []Parcel) (*batch, error)
 func (l *Log) insertAgain(ctx context.Context, b *batch) error {
 	for attempt := 0; ; attempt++ {
 		err := l.insert(ctx, l.head.State.Size, b)
+		if store.Full(err) {
+			return fmt.Errorf("%w: the database has no room: %w", ErrFull, err)
+		}
 		if err == nil || attempt >= maxAttempts || ctx.Err() != nil {
 			return err // the seq stays spoiled: see heal
 		}

@@ -56,6 +56,7 @@ type mission struct {
 // A result is what a process found.
 type result struct {
 	Steps    int // of the log
+	PeakKiB  int // memory of this process at its highest
 	Restarts int // of the engine
 	Batch    ledger.Batch
 	Events   uint64 // audited
@@ -161,7 +162,7 @@ func (m mission) run(ctx context.Context) (r result, err error) {
 	}
 	mu.Lock()
 	defer mu.Unlock()
-	r.Restarts = e.Restarts()
+	r.Restarts, r.PeakKiB = e.Restarts(), peakKiB()
 	if m.Check {
 		err = m.check(ctx, l, db, key, &r)
 	}
@@ -374,11 +375,12 @@ func soak(t *testing.T, handful int) int {
 // Whatever is killed, and when: after the same import again nothing is lost and
 // nothing is double.
 func TestKillDuringImport(t *testing.T) {
+	t.Parallel()
 	lib := enginetest.Lib(t)
 	base := mission{Dir: t.TempDir(), Lib: lib, File: crashFile(t, 1200), Chunk: 300}
 	steps := []string{"dedupe", "insert", "count", "read", "swap", "file", "done"}
 	whom := []string{"both", "worker", "engine"}
-	rounds := soak(t, 9)
+	rounds := soak(t, 7)
 	random := mathrand.New(mathrand.NewPCG(11, 12))
 	kills := make(map[string]int)
 	var audited uint64
@@ -387,7 +389,7 @@ func TestKillDuringImport(t *testing.T) {
 		m.Source = fmt.Sprintf("hcp-%d", round)
 		m.Kill = whom[round%3]
 		switch {
-		case round < len(steps)*3 && (rounds > 9 || round < len(steps)):
+		case round < len(steps)*3 && (rounds > 7 || round < len(steps)):
 			// Every step of the second commit; the first records are those of the start.
 			m.Name, m.Step = steps[round%len(steps)], 2+random.IntN(2)
 		case round%2 == 0:

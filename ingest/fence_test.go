@@ -17,6 +17,7 @@ import (
 // A part that was lost behind a token that the server remembers: the token is
 // spent, the swap goes on with the next one of the sequence.
 func TestSpentTokens(t *testing.T) {
+	t.Parallel()
 	for spent := range 3 {
 		s := newSite(t)
 		w := s.open()
@@ -179,6 +180,7 @@ func TestTwoBeginAtOnce(t *testing.T) {
 // Two writers with copies of one data directory, as after a machine was cloned:
 // one wins, and what either was told is committed is there once.
 func TestWritersRace(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	w := s.open()
 	committed := make(map[string]bool)

@@ -181,6 +181,7 @@ func quick(o *ingest.LogOptions) {
 // A client that gives up on an insert while the server goes on, and every other
 // way in which an insert can end: nothing is lost, nothing is double.
 func TestInsertsOfUnknownOutcome(t *testing.T) {
+	t.Parallel()
 	faults := []string{refuse, half, drop, hold, swallow}
 	for seed := range uint64(soak(t, 24) / 12) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
@@ -254,6 +255,7 @@ func (s *site) stored(name string, head store.Head) map[string]int {
 // Whoever calls the log may give up at any moment: the log finds out what became
 // of the record before it writes another, and stays usable.
 func TestCallersThatGiveUp(t *testing.T) {
+	t.Parallel()
 	s := newSite(t)
 	random, faults := mathrand.New(mathrand.NewPCG(5, 6)), mathrand.New(mathrand.NewPCG(7, 8))
 	slow := newProxy(t, s.at.Addrs[0], func(string) string {

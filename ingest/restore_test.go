@@ -42,6 +42,7 @@ func accept(o *ingest.LogOptions) { o.Accept.Rollback = "ada" }
 // Whatever part of a store was restored to an older state: what is lost is named,
 // its coverage is withdrawn, and the same imports bring it back.
 func TestRollbackOfSeveralSources(t *testing.T) {
+	t.Parallel()
 	tests := []struct {
 		name       string
 		statements []string
@@ -168,6 +169,7 @@ func on(t *testing.T, dir, lib string, statements ...string) {
 // A rollback that is itself killed, at any step, goes on at the next start: the
 // loss never goes unnoticed.
 func TestKillDuringRollback(t *testing.T) {
+	t.Parallel()
 	lib := enginetest.Lib(t)
 	prepared := mission{Dir: t.TempDir(), Lib: lib, Source: "hcp-prod", File: crashFile(t, 400), Chunk: 100}
 	if r, _ := prepared.start(t); r.Batch.Events != 400 {

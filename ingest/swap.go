@@ -76,7 +76,11 @@ func (l *Log) copyOut() error {
 		return nil
 	}
 	if err := l.file.Append(l.uncopied...); err != nil {
-		return fmt.Errorf("ingest: a record is committed, its copy in %s is not: %w", l.Path, err)
+		err = fmt.Errorf("ingest: a record is committed, its copy in %s is not: %w", l.Path, err)
+		if store.Full(err) {
+			err = fmt.Errorf("%w: %w", ErrFull, err)
+		}
+		return err
 	}
 	l.uncopied = nil
 	return nil
@@ -119,6 +123,9 @@ func (l *Log) swap(ctx context.Context, row store.LedgerRow) error {
 			} else if !transient(err) {
 				return err
 			}
+		}
+		if store.Full(err) {
+			return fmt.Errorf("%w: the database has no room for record %d: %w", ErrFull, row.Seq, err)
 		}
 		last = err
 		l.Log.Warn("ledger row: not written or not known to be, asking again", "seq", row.Seq, "error", err)

@@ -171,6 +171,7 @@ func (f *feed) spans(from, to time.Time) string {
 // An ordinary day: everything is stored once, coverage never reaches into the
 // settle time, and minutes without events make a record an hour.
 func TestPolling(t *testing.T) {
+	t.Parallel()
 	f := newFeed(t, time.Time{})
 	began := f.clock.now()
 	var all []demo.Record
@@ -219,6 +220,7 @@ func TestPolling(t *testing.T) {
 
 // The list moves while it is read, and answers are spoiled in every way.
 func TestPollingThroughFaults(t *testing.T) {
+	t.Parallel()
 	for seed := range uint64(max(soak(t, 10)/10, 1)) {
 		f := newFeed(t, time.Time{})
 		f.pages = "50"
@@ -262,6 +264,7 @@ func TestPollingThroughFaults(t *testing.T) {
 // An outage of two days heals by itself; of one of twenty days six are lost, and
 // say so.
 func TestOutages(t *testing.T) {
+	t.Parallel()
 	f := newFeed(t, time.Time{})
 	began := f.clock.now()
 	h := demo.History{Seed: 4}
@@ -413,6 +416,7 @@ func TestRunEndsCleanly(t *testing.T) {
 // would have given at each turn, what is covered is complete, and the gaps are
 // where nothing was read.
 func TestFortyDays(t *testing.T) {
+	t.Parallel()
 	for seed := range uint64(max(soak(t, 10)/10, 1)) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) { fortyDays(t, seed) })
 	}

@@ -1,7 +1,6 @@
 package source
 
 import (
-	"net/netip"
 	"strings"
 	"time"
 
@@ -159,13 +158,4 @@ func (p *Party) member(f *fields, name string) {
 	default:
 		f.value()
 	}
-}
-
-// address returns the text of an IP address, or nothing when s is not one:
-// sources put host names and worse where an address belongs.
-func address(s string) string {
-	if ip, err := netip.ParseAddr(s); err == nil {
-		return ip.Unmap().String()
-	}
-	return ""
 }

@@ -53,7 +53,7 @@ func (a *activities) id(class uint32, name, action string) uint32 {
 	if name != byVerb {
 		return names[name]
 	}
-	last := action[strings.LastIndexByte(action, '.')+1:]
+	last := snake(action[strings.LastIndexAny(action, ".:")+1:])
 	for _, v := range a.verbs {
 		if !match(v.pattern, last) {
 			continue
@@ -65,4 +65,23 @@ func (a *activities) id(class uint32, name, action string) uint32 {
 		}
 	}
 	return otherActivity
+}
+
+// snake writes CreateUser, create-user and create_user in the same way.
+func snake(s string) string {
+	var b strings.Builder
+	for i, c := range s {
+		switch upper := 'A' <= c && c <= 'Z'; {
+		case upper && i > 0 && !('A' <= s[i-1] && s[i-1] <= 'Z'):
+			b.WriteByte('_')
+			fallthrough
+		case upper:
+			b.WriteRune(c + 'a' - 'A')
+		case c == '-', c == ' ':
+			b.WriteByte('_')
+		default:
+			b.WriteRune(c)
+		}
+	}
+	return b.String()
 }

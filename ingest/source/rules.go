@@ -23,6 +23,7 @@ type rules struct {
 	list []rule
 	ocsf activities
 	hash string
+	name func(action) string // what an action is called; nil: its halves joined with a dot
 
 	known atomic.Pointer[map[action]*class] // replaced whole, never changed
 	learn sync.Mutex                        // held to replace known
@@ -31,7 +32,7 @@ type rules struct {
 // maxKnown bounds what rules remember; a source that invents actions only gets slower.
 const maxKnown = 4096
 
-// An action is what a source calls an event, in the two halves that rules join with a dot.
+// An action is what a source calls an event, in two halves.
 type action struct{ noun, verb string }
 
 func (a action) String() string {
@@ -51,6 +52,10 @@ type rule struct {
 	outcomes map[string]string // status in the record to outcome; what is not there is Unknown
 	catchAll bool              // it takes what no other rule knows
 }
+
+// unmapped is what rules say instead of a section when they take what no other
+// rule knows: it is filed under other, and listed on the source's page.
+const unmapped event.Section = "unmapped"
 
 const (
 	byVerb    = "by verb"
@@ -162,7 +167,11 @@ func (r *rules) parse(line []string) (rule, error) {
 	}
 	out := rule{pattern: line[0], class: uint32(uid), activity: line[2], outcome: line[5],
 		sections: [2]event.Section{event.Section(line[3]), event.Section(line[4])}}
-	out.catchAll = strings.HasPrefix(out.pattern, "*") && out.sections[ifSuccess] == event.Other
+	for i, s := range out.sections {
+		if s == unmapped {
+			out.sections[i], out.catchAll = event.Other, true
+		}
+	}
 	for _, s := range out.sections {
 		if !s.Known() {
 			return rule{}, fmt.Errorf("there is no section %q", s)
@@ -196,6 +205,9 @@ func (r *rules) classify(a action) *class {
 		return c
 	}
 	text := strings.Clone(a.String())
+	if r.name != nil {
+		text = r.name(a)
+	}
 	c := &class{action: text}
 	for i := range r.list {
 		if match(r.list[i].pattern, text) {

@@ -1,6 +1,8 @@
 package source
 
 import (
+	"strconv"
+	"strings"
 	"time"
 
 	"exhibit/internal/event"
@@ -23,9 +25,74 @@ func setTime(e *event.Event, claimed string, transport time.Time) string {
 	return claimed
 }
 
-// parseTime reads an instant in RFC 3339 with any number of fraction digits;
-// those beyond nanoseconds are cut off.
+// parseTime reads an instant in one of the forms that sources write. Fraction digits
+// beyond nanoseconds are cut off; a time without a zone is in UTC.
 func parseTime(s string) (time.Time, error) {
+	return parseTimeIn(s, time.UTC)
+}
+
+// parseTimeIn is parseTime for a source whose times without a zone are in another one.
+func parseTimeIn(s string, zone *time.Location) (time.Time, error) {
 	t, err := time.Parse(time.RFC3339Nano, s)
-	return t.UTC(), err
+	if err == nil {
+		return t.UTC(), nil
+	}
+	if t, ok := epoch(s); ok {
+		return t, nil
+	}
+	for _, layout := range layouts() {
+		if t, err := time.ParseInLocation(layout, s, zone); err == nil {
+			return t.UTC(), nil
+		}
+	}
+	return time.Time{}, err
+}
+
+// layouts are the forms of times beside RFC 3339. None has the name of a zone
+// without its offset: such names mean several zones.
+func layouts() [12]string {
+	return [...]string{
+		"2006-01-02T15:04:05",
+		"2006-01-02 15:04:05",
+		"2006-01-02 15:04:05Z07:00",
+		"2006-01-02 15:04:05 Z07:00",
+		"2006-01-02 15:04:05 -0700 MST",
+		"2006-01-02 15:04:05 -0700",
+		"2006-01-02 15:04:05 UTC",
+		"2006-01-02T15:04:05Z0700",
+		"1/2/2006 3:04:05 PM",
+		"Mon, 02 Jan 2006 15:04:05 GMT",
+		time.RFC1123Z,
+		"02/Jan/2006:15:04:05 -0700",
+	}
+}
+
+// epoch reads the time since 1970 in seconds, milliseconds, microseconds or
+// nanoseconds: what it is, its size tells, for every time from 1973 to 5138.
+func epoch(s string) (time.Time, bool) {
+	whole, fraction, _ := strings.Cut(s, ".")
+	if strings.ContainsAny(s, "eE") {
+		f, err := strconv.ParseFloat(s, 64)
+		if err != nil || f < 0 || f > 1e19 {
+			return time.Time{}, false
+		}
+		whole, fraction, _ = strings.Cut(strconv.FormatFloat(f, 'f', -1, 64), ".")
+	}
+	n, err := strconv.ParseUint(whole, 10, 63)
+	if err != nil || strings.Trim(fraction, "0123456789") != "" {
+		return time.Time{}, false
+	}
+	unit := time.Second
+	for limit := uint64(1e11); n >= limit && unit > 1; limit *= 1000 {
+		unit /= 1000
+	}
+	per := uint64(time.Second / unit)
+	part := int64(n%per) * int64(unit)
+	for _, digit := range fraction {
+		if unit /= 10; unit == 0 {
+			break
+		}
+		part += int64(digit-'0') * int64(unit)
+	}
+	return time.Unix(int64(n/per), part).UTC(), true
 }

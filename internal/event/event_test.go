@@ -150,6 +150,29 @@ func checkParseFields(t fataler, line string) {
 	}
 }
 
+// Quotes and backslashes in every order.
+func TestEscapes(t *testing.T) {
+	const length = 8
+	symbols := []string{`"`, `\`, "a", "é"}
+	count := 1
+	for range length {
+		count *= len(symbols)
+	}
+	for n := 0; n < count; n++ {
+		text := ""
+		for i, rest := 0, n; i < length; i++ {
+			text += symbols[rest%len(symbols)]
+			rest /= len(symbols)
+		}
+		e := vectors()[1]
+		e.Raw = text
+		checkRoundTrip(t, e)
+		line := string(e.AppendLine(nil))
+		checkParseFields(t, line)
+		checkParseFields(t, line[:strings.LastIndex(line, `"raw":"`)+7]+text+`"}`)
+	}
+}
+
 func TestParseTime(t *testing.T) {
 	for s, good := range map[string]bool{
 		"2024-02-29T23:59:59.999999999Z": true, "1970-01-01T00:00:00.000000000Z": true,
@@ -254,9 +277,15 @@ func TestClean(t *testing.T) {
 	}
 }
 
+// record is what HCP Terraform's records are like.
+const record = `{"id":"ae66e491-db59-457c-8445-9c908ee726ae","version":"0","type":"Resource","timestamp":"2026-01-02T03:04:05.000Z",` +
+	`"auth":{"accessor_id":"user-MaPuLxAXvtq2PWTH","description":"ada","type":"Client","impersonator_id":null,"organization_id":"org-AGLwRmx1snv34Yts"},` +
+	`"request":{"id":"4df584d4-7e2a-01e6-6cc0-4adbefa020e6"},"resource":{"id":"at-sjt83qTw3GZatuPm","type":"authentication_token","action":"create",` +
+	`"meta":{"workspace":"billing","workspace_id":"ws-bGyX68P27dRDigiC"}}}`
+
 func BenchmarkAppendLine(b *testing.B) {
 	e := vectors()[0]
-	e.Raw = strings.Repeat(`{"id":"x"}`, 52)
+	e.Raw = record
 	var buf []byte
 	for b.Loop() {
 		buf = e.AppendLine(buf[:0])
@@ -266,11 +295,23 @@ func BenchmarkAppendLine(b *testing.B) {
 
 func BenchmarkParse(b *testing.B) {
 	e := vectors()[0]
-	e.Raw = strings.Repeat(`{"id":"x"}`, 52)
+	e.Raw = record
 	line := string(e.AppendLine(nil))
 	b.SetBytes(int64(len(line)))
 	for b.Loop() {
 		if err := e.Parse(line); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkParseFields(b *testing.B) {
+	e := vectors()[0]
+	e.Raw = record
+	line := string(e.AppendLine(nil))
+	b.SetBytes(int64(len(line)))
+	for b.Loop() {
+		if err := e.ParseFields(line); err != nil {
 			b.Fatal(err)
 		}
 	}

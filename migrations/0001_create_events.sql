@@ -58,7 +58,7 @@ ENGINE = MergeTree
 PARTITION BY toYYYYMM(time)
 ORDER BY (source, time, id)
 SETTINGS index_granularity = 8192,
-    min_bytes_for_wide_part = 134217728,
+    min_bytes_for_wide_part = 67108864,
     fsync_after_insert = 1,
     fsync_part_directory = 1,
     min_rows_to_fsync_after_merge = 1,

@@ -33,7 +33,7 @@ func (l *Log) Commit(ctx context.Context, parcels []Parcel) ([]ledger.Batch, err
 		return nil, err
 	}
 	defer l.end()
-	if err := l.checkFree(); err != nil {
+	if err := l.checkFree(ctx); err != nil {
 		return nil, err
 	}
 	b, err := l.dedupeAgain(ctx, parcels)
@@ -53,11 +53,11 @@ func (l *Log) Commit(ctx context.Context, parcels []Parcel) ([]ledger.Batch, err
 
 // checkFree refuses a batch when the disk has little room left, before ClickHouse
 // meets the end of it in the middle of a merge.
-func (l *Log) checkFree() error {
-	if l.Free == nil {
+func (l *Log) checkFree(ctx context.Context) error {
+	if l.MinFree == 0 {
 		return nil
 	}
-	free, err := l.Free()
+	free, err := l.Free(ctx)
 	if err != nil {
 		return fmt.Errorf("ingest: look for room on the disk: %w", err)
 	}

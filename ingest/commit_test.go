@@ -1,6 +1,7 @@
 package ingest_test
 
 import (
+	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
@@ -186,7 +187,7 @@ func TestCoverageEndsNow(t *testing.T) {
 func TestFreeSpaceLimit(t *testing.T) {
 	free := uint64(1 << 30)
 	w := newSite(t).open(func(o *ingest.LogOptions) {
-		o.Free = func() (uint64, error) { return free, nil }
+		o.Free = func(context.Context) (uint64, error) { return free, nil }
 		o.MinFree = 512 << 20
 	})
 	text := strings.Join(history(20), "\n")
@@ -202,6 +203,9 @@ func TestFreeSpaceLimit(t *testing.T) {
 		t.Errorf("with room again: %+v, %v", r.Batch, err)
 	}
 	w.audit()
+	if left, err := w.db.Free(t.Context()); err != nil || left == 0 {
+		t.Errorf("the store has %d bytes left, %v", left, err)
+	}
 }
 
 // Whoever waits for a receipt gets one, also when the log ends under the committer.

@@ -47,11 +47,11 @@ type LogOptions struct {
 	Trace func(step string)
 	// Wait waits before a repeated attempt; nil: a timer.
 	Wait func(ctx context.Context, attempt int) error
-	// Free returns how many bytes the disk of the store has left, and MinFree says
-	// how many it must have for a batch to be taken: ClickHouse needs room for its
-	// merges, and does badly without any. Free nil: nobody looks.
-	Free    func() (uint64, error)
+	// MinFree is how many bytes the disk of the store must have left for a batch to be
+	// taken: ClickHouse needs room for its merges, and does badly without any. 0:
+	// nobody looks. Free tells how many there are; nil: the store's.
 	MinFree uint64
+	Free    func(ctx context.Context) (uint64, error)
 }
 
 // Accept is what an operator looked at and allows.
@@ -99,6 +99,9 @@ func OpenLog(ctx context.Context, o LogOptions) (*Log, error) {
 	}
 	if o.Wait == nil {
 		o.Wait = waitLonger
+	}
+	if o.Free == nil {
+		o.Free = o.DB.Free
 	}
 	l := &Log{LogOptions: o, keys: note.VerifierList(verifier), turn: make(chan struct{}, 1)}
 	if err := l.load(ctx); err != nil {

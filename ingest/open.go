@@ -22,6 +22,11 @@ func (l *Log) load(ctx context.Context) error {
 		return err
 	}
 	l.file = file
+	// Before the ledger is read, so that a writer at work is always ahead of it.
+	rows, err := l.DB.Batches(ctx, file.Len(), 1<<63)
+	if err != nil {
+		return err
+	}
 	if err := l.DB.ReadOn(ctx, &l.head); err != nil {
 		return err
 	}
@@ -30,6 +35,9 @@ func (l *Log) load(ctx context.Context) error {
 		return err
 	}
 	if err := l.checkServerClock(ctx); err != nil {
+		return err
+	}
+	if err := l.dropFuture(ctx, rows); err != nil {
 		return err
 	}
 	restored, err := l.restore(ctx, lost)

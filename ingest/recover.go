@@ -84,6 +84,37 @@ func (l *Log) restore(ctx context.Context, lost bool) (*rollback, error) {
 	return mark, nil
 }
 
+// dropFuture deals with rows of records that the ledger never came to: a crash
+// leaves some of the next record, which the fence makes void. Rows beyond are left
+// of a ledger that was itself restored to an older state, or thrown away. A record
+// of ours would make them look like its own.
+func (l *Log) dropFuture(ctx context.Context, rows map[uint64]uint64) error {
+	size := max(l.head.State.Size, l.file.Len())
+	var future []uint64
+	for batch := range rows {
+		// The first record of a new ledger fences no rows.
+		if batch > size || size == 0 {
+			future = append(future, batch)
+		}
+	}
+	if len(future) == 0 {
+		return nil
+	}
+	if l.Accept.Rollback == "" || size == 0 {
+		return fmt.Errorf("%w: the database holds rows of record %d, but the ledger has %d records. Restore the ledger and %s that belong to them; "+
+			"or use another, empty database; or, when the ledger is not empty, delete these rows with 'exhibit accept --rollback'",
+			ErrRolledBack, slices.Min(future), size, l.Path)
+	}
+	slices.Sort(future)
+	l.Log.Warn("rows of records that the ledger does not have are deleted", "batches", future)
+	for _, batch := range future {
+		if err := l.DB.DeleteBatch(ctx, batch); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // lostRows returns the records from seq size on as they are in ledger.jsonl, and
 // the head that they lead to, which must be signed.
 func (l *Log) lostRows(size uint64) ([]store.LedgerRow, store.Head, error) {

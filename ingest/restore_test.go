@@ -144,6 +144,59 @@ func TestRollbackUnderARunningWriter(t *testing.T) {
 	}
 }
 
+// Rows of a ledger that was thrown away or is itself older are not taken for one's
+// own.
+func TestRowsOfAnotherLedger(t *testing.T) {
+	s := newSite(t)
+	w := s.open()
+	lines := history(60)
+	for i := range 3 {
+		if _, err := w.importText(strings.Join(lines[i*20:(i+1)*20], "\n"), nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.stop()
+	entries, err := readEntries(s.dir.Ledger())
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Ledger and copy go back to two records, the rows stay.
+	s.exec("ALTER TABLE ledger DELETE WHERE seq >= 2")
+	if err := os.Remove(s.dir.Ledger()); err != nil {
+		t.Fatal(err)
+	}
+	file, err := ledger.OpenFile(s.dir.Ledger(), func(uint64, ledger.Entry) error { return nil })
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(file.Append(entries[:2]...), file.Close()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.tryOpen(); !errors.Is(err, ingest.ErrRolledBack) || !strings.Contains(err.Error(), "rows of record 3, but the ledger has 2 records") {
+		t.Errorf("got %v, want ErrRolledBack", err)
+	}
+	w = s.open(accept)
+	for range 3 { // records without rows, under the numbers of the old ones
+		if err := w.log.Append(t.Context(), ledger.Record{Kind: ledger.KindGap, Gap: &ledger.Gap{Source: "hcp-prod"}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if a := w.audit(); a.Events != 20 {
+		t.Errorf("%d events, want 20", a.Events)
+	}
+	if got := s.stored("hcp-prod", w.log.Head()); len(got) != 20 {
+		t.Errorf("readers see %d events, want 20", len(got))
+	}
+	w.stop()
+	// A new ledger does not begin on old rows, whatever was accepted.
+	s.exec("TRUNCATE TABLE ledger")
+	other := *s
+	other.dir = ingest.Dir(t.TempDir())
+	if _, err := other.tryOpen(accept); !errors.Is(err, ingest.ErrRolledBack) || other.rows() != 0 {
+		t.Errorf("a new ledger on old rows: %v, %d records", err, other.rows())
+	}
+}
+
 // on runs statements on the engine of a data directory that nobody else uses.
 func on(t *testing.T, dir, lib string, statements ...string) {
 	t.Helper()

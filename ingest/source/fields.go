@@ -112,6 +112,37 @@ func (f *fields) object(member func(f *fields, name string)) {
 	f.token()
 }
 
+// array calls element for each element of the next value when that is an array, else
+// passes over it; element must take the value as member of object must.
+func (f *fields) array(element func(f *fields)) {
+	if f.kind() != '[' {
+		f.value()
+		return
+	}
+	f.token()
+	for f.err == nil && f.kind() != ']' {
+		element(f)
+	}
+	f.token()
+}
+
+// embedded reads an object that is written as such or as the text of a string,
+// which some carriers make of what they carry. Other texts are passed over.
+func (f *fields) embedded(member func(f *fields, name string)) {
+	if f.kind() != '"' {
+		f.object(member)
+		return
+	}
+	text := strings.TrimSpace(f.text())
+	if f.err != nil || !strings.HasPrefix(text, "{") {
+		return
+	}
+	inner := new(fields)
+	if f.err = inner.read([]byte(text), text, member, nil); f.err != nil && !errors.Is(f.err, jsontext.ErrDuplicateName) {
+		f.err = inner.read([]byte(text), text, member, jsontext.AllowInvalidUTF8(true))
+	}
+}
+
 func (f *fields) token() {
 	if f.err == nil {
 		_, f.err = f.dec.ReadToken()

@@ -19,8 +19,12 @@ func (db *DB) EachEvent(ctx context.Context, snap Snapshot, sources []string, da
 	}
 	return db.eachEvent(ctx, each, "SELECT "+eventColumns(true)+" FROM "+db.table("events")+
 		" WHERE source IN $1 AND time >= fromUnixTimestamp64Nano($2) AND time < fromUnixTimestamp64Nano($3) AND "+snap.where()+
-		" ORDER BY section, toDate(time), batch, source, time, id", sources, nanos(days.From), nanos(days.To))
+		" ORDER BY section, toDate(time), batch, source, time, id"+smallBlocks, sources, nanos(days.From), nanos(days.To))
 }
+
+// smallBlocks ends a statement whose answer holds whole records: the driver keeps
+// several blocks of it in memory, each of this many rows.
+const smallBlocks = " SETTINGS max_block_size = 2048"
 
 // EachReject calls each with the rejects of the sources that were received on the
 // UTC days of the interval, in the order of day, batch, source, receipt and hash.
@@ -62,7 +66,7 @@ func (db *DB) eachReject(ctx context.Context, each func(batch uint64, r *event.R
 // day, section, time and id: segment by segment.
 func (db *DB) EachBatchEvent(ctx context.Context, batch uint64, each func(e *event.Event) error) error {
 	return db.eachEvent(ctx, func(_ uint64, e *event.Event) error { return each(e) },
-		"SELECT "+eventColumns(true)+" FROM "+db.table("events")+" WHERE batch = $1 ORDER BY source, toDate(time), section, time, id", batch)
+		"SELECT "+eventColumns(true)+" FROM "+db.table("events")+" WHERE batch = $1 ORDER BY source, toDate(time), section, time, id"+smallBlocks, batch)
 }
 
 // EachBatchReject is EachBatchEvent for rejects.

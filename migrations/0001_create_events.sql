@@ -19,7 +19,7 @@
 CREATE TABLE IF NOT EXISTS events
 (
     source              LowCardinality(String) CODEC(ZSTD(1)),
-    time                DateTime64(9, 'UTC') CODEC(GCD, Delta, ZSTD(1)),
+    time                DateTime64(9, 'UTC') CODEC(GCD, Delta, T64, ZSTD(1)),
     id                  String CODEC(ZSTD(1)),
     batch               UInt64 CODEC(Delta, ZSTD(1)),
     salt                FixedString(16) CODEC(NONE),
@@ -51,14 +51,14 @@ CREATE TABLE IF NOT EXISTS events
     changes             String CODEC(ZSTD(1)),
     mapping             UInt32 CODEC(ZSTD(1)),
     masked              String CODEC(ZSTD(1)),
-    raw                 String CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 4194304, max_compress_block_size = 4194304),
+    raw                 String CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 8388608, max_compress_block_size = 8388608),
     INDEX batch batch TYPE minmax GRANULARITY 1
 )
 ENGINE = MergeTree
 PARTITION BY toYYYYMM(time)
 ORDER BY (source, time, id)
 SETTINGS index_granularity = 8192,
-    min_bytes_for_wide_part = 67108864,
+    min_bytes_for_wide_part = 41943040,
     fsync_after_insert = 1,
     fsync_part_directory = 1,
     min_rows_to_fsync_after_merge = 1,

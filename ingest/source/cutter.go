@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 
 	"github.com/go-json-experiment/json/jsontext"
 )
@@ -73,6 +74,12 @@ func (c *cutter) isLines() bool {
 // of the keys in wraps.
 func (c *cutter) isPage() bool {
 	dec := jsontext.NewDecoder(bytes.NewBuffer(c.peek(window)), jsontext.AllowInvalidUTF8(true), jsontext.AllowDuplicateNames(true))
+	return holds(dec, c.wraps)
+}
+
+// holds reports whether the next object of dec has an array under one of the keys.
+// When it has none, the object was read to its end.
+func holds(dec *jsontext.Decoder, wraps []string) bool {
 	if _, err := dec.ReadToken(); err != nil {
 		return false
 	}
@@ -81,14 +88,34 @@ func (c *cutter) isPage() bool {
 		if err != nil {
 			return false
 		}
-		if slices.Contains(c.wraps, name.String()) && dec.PeekKind() == '[' {
+		key := name.String()
+		if slices.Contains(wraps, key) && dec.PeekKind() == '[' {
 			return true
 		}
-		if dec.SkipValue() != nil {
+		if inner := under(wraps, key); inner != nil && dec.PeekKind() == '{' {
+			if holds(dec, inner) {
+				return true
+			}
+		} else if dec.SkipValue() != nil {
 			return false
 		}
 	}
+	if dec.PeekKind() == '}' {
+		_, _ = dec.ReadToken() // the end, which was seen
+	}
 	return false
+}
+
+// under returns what wraps says about the object under the key: of "data.events",
+// that is "events" under "data".
+func under(wraps []string, key string) []string {
+	var inner []string
+	for _, w := range wraps {
+		if rest, ok := strings.CutPrefix(w, key+"."); ok {
+			inner = append(inner, rest)
+		}
+	}
+	return inner
 }
 
 // line takes the next line that is not empty.
@@ -124,7 +151,7 @@ func (c *cutter) value() bool {
 		return c.array()
 	case '{':
 		if c.isPage() {
-			return c.page()
+			return c.page(c.wraps)
 		}
 	}
 	return c.record()
@@ -153,7 +180,7 @@ func (c *cutter) array() bool {
 }
 
 // page takes the records of an object that is a page, and passes over the rest of it.
-func (c *cutter) page() bool {
+func (c *cutter) page(wraps []string) bool {
 	c.pos++
 	for c.next() {
 		if c.buf[c.pos] == '}' {
@@ -178,12 +205,19 @@ func (c *cutter) page() bool {
 		if !c.next() {
 			return false
 		}
-		if slices.Contains(c.wraps, string(key)) && c.buf[c.pos] == '[' {
+		switch inner := under(wraps, string(key)); {
+		case slices.Contains(wraps, string(key)) && c.buf[c.pos] == '[':
 			if !c.array() {
 				return false
 			}
-		} else if c.begin(); !c.skim() {
-			return c.cutShort()
+		case inner != nil && c.buf[c.pos] == '{':
+			if !c.page(inner) {
+				return false
+			}
+		default:
+			if c.begin(); !c.skim() {
+				return c.cutShort()
+			}
 		}
 		if !c.next() {
 			return false

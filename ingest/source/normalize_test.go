@@ -326,7 +326,7 @@ func FuzzNormalize(f *testing.F) {
 		`{"auth":"x","request":3,"resource":{"action":" x"}}`} {
 		f.Add([]byte(s))
 	}
-	reasons := []string{source.ReasonNotJSON, source.ReasonNotObject, source.ReasonDuplicate, source.ReasonNoType, source.ReasonTooLarge}
+	reasons := []string{source.ReasonNotJSON, source.ReasonNotObject, source.ReasonDuplicate, source.ReasonNoType, source.ReasonTooLarge, source.ReasonTooMany, source.Reason(source.ErrSkip)}
 	kinds := source.Kinds()
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		for _, k := range kinds {

@@ -17,7 +17,7 @@ import (
 	"github.com/klauspost/compress/zstd"
 )
 
-var wraps = []string{"data", "events"}
+var wraps = []string{"data", "events", "hook.events"}
 
 // cut returns the pieces of a file, records as they are and others as "reason!bytes".
 func cut(t testing.TB, r io.Reader, limit int) (pieces []string, err error) {
@@ -68,6 +68,9 @@ func TestRecords(t *testing.T) {
 		{"page, frame first", `{"pagination":{"total":[3]},"n":1 , "data" : [` + a + "," + b + "," + c + `] }`, all, ""},
 		{"pages line by line", `{"data":[` + a + "]}\n" + `{"data":[],"x":1}` + "\n" + `{"events":[` + b + "," + c + "]}\n", all, ""},
 		{"pretty page", "{\n \"data\": [\n  " + a + ",\n  " + pretty + "\n ],\n \"pagination\": null\n}\n", []string{a, pretty}, ""},
+		{"page in an object", `{"id":"h","hook":{"n":{},"events":[` + a + "," + b + `],"x":1},"y":{"events":[1]}}` + "\n" + `{"hook":{"events":[` + c + "]}}", all, ""},
+		{"object without its page", `{"hook":{"x":[1]},"id":"h"}` + "\n" + b, []string{`{"hook":{"x":[1]},"id":"h"}`, b}, ""},
+		{"cut in an object", `{"hook":{"events":[` + b + "]", []string{b}, "ends at byte"},
 		{"data that is no list", `{"id":1,"data":{}}` + "\n" + b, []string{`{"id":1,"data":{}}`, b}, ""},
 		{"array of other things", `[{"a":1},2,"x,]",null,[3]]`, []string{`{"a":1}`, "2", `"x,]"`, "null", "[3]"}, ""},
 

@@ -85,7 +85,7 @@ type Kind struct {
 	Settings  []Setting
 	Abilities map[event.Section]Ability // one for every section
 	Lacks     []string                  // fields of an event that records of this kind never fill
-	Wraps     []string                  // keys under which the vendor's pages hold their records
+	Wraps     []string                  // keys under which the vendor's pages hold their records; of an object in an object, joined with a dot
 
 	// Normalize turns a record into events: at least one, unless the error says
 	// why not. It fills everything but Source, Salt and, where the record has
@@ -106,6 +106,7 @@ func Kinds() []Kind {
 	return []Kind{
 		hcpTerraform(),
 		cloudTrail(),
+		okta(),
 		exhibit(),
 	}
 }
@@ -176,6 +177,7 @@ const (
 	ReasonDuplicate = "duplicate key"
 	ReasonNoType    = "no event type"
 	ReasonTooLarge  = "record larger than 16 MiB"
+	ReasonTooMany   = "too many events in one record"
 	ReasonCutShort  = "cut short"
 )
 

@@ -1,0 +1,332 @@
+package source
+
+import (
+	"cmp"
+	"fmt"
+	"strings"
+	"time"
+
+	"exhibit/internal/event"
+)
+
+// okta is the System Log of an Okta organization: as its API gives it, as event
+// hooks and log streams send it.
+func okta() Kind {
+	o := &oktaLog{rules: mustRules("okta")}
+	logged := Ability{Grade: Logged}
+	return Kind{
+		Name:   "okta",
+		Title:  "Okta System Log",
+		Docs:   "https://developer.okta.com/docs/reference/system-log-query/",
+		Keeps:  90 * 24 * time.Hour,
+		Settle: 10 * time.Minute,
+		// Until it is pulled, by following the links of its API, it is pushed or imported.
+		Shape:   Pushed,
+		Mapping: oktaMapping,
+		Rules:   o.rules.hash,
+		Abilities: map[event.Section]Ability{
+			event.Logins:           {Partly, "sign-ins to Okta, and assertions issued to apps; whether the app let the person in, the app's own log tells"},
+			event.FailedAuth:       {Partly, "failed sign-ins to Okta; where passwords are checked by another identity provider, it logs the ones that fail there"},
+			event.MFA:              {Partly, "second factors checked by Okta; those of another identity provider in front of it are not in it"},
+			event.Credentials:      logged,
+			event.AccessGrants:     {Partly, "groups, apps and administrators in Okta; what a group means inside an app, the app's own log tells"},
+			event.AdminChanges:     logged,
+			event.ChangeManagement: {NotLogged, "Okta changes no infrastructure; connect the systems that do"},
+			event.DataAccess:       {Partly, "only secrets shown by Okta Privileged Access; reads in the console and by the API are not logged"},
+			event.AuditLogConfig:   {Partly, "changes of log streams; the System Log itself cannot be switched off"},
+			event.Other:            logged,
+		},
+		Lacks:     []string{"organisation", "scope.workspace", "scope.project", "scope.account"},
+		Wraps:     []string{"data.events", "events"},
+		Normalize: o.normalize,
+	}
+}
+
+// oktaMapping is the version of oktaLog.normalize and rules/okta.tsv.
+const oktaMapping = 1
+
+// maxHook is the most events of one delivery that are kept with the whole delivery
+// as their record. Records cuts deliveries into their events before that.
+const maxHook = 1000
+
+type oktaLog struct {
+	rules   *rules
+	readers readers
+}
+
+// oktaRecord is what a record says, in its own words.
+type oktaRecord struct {
+	id, published, kind, result string
+	actor                       oktaParty
+	targets                     []oktaParty
+	ip, chain, agent            string
+	transaction, token          string
+	session, rootSession        string
+	events                      []oktaRecord // of an event hook
+}
+
+// oktaParty is an actor or target.
+type oktaParty struct{ id, kind, alternate, name, changes string }
+
+func (o *oktaLog) normalize(r Record) ([]Result, error) {
+	if len(r.Raw) > MaxRecord {
+		return nil, &RejectError{Reason: ReasonTooLarge}
+	}
+	var v oktaRecord
+	raw, mangled, err := o.readers.object(r.Raw, v.member)
+	if err != nil {
+		return nil, err
+	}
+	found := v.events
+	if len(found) == 0 {
+		if v.kind == "com.okta.event_hook" {
+			return nil, fmt.Errorf("%w: an event hook without events", ErrSkip)
+		}
+		found = []oktaRecord{v}
+	}
+	if len(found) > maxHook {
+		return nil, &RejectError{Reason: ReasonTooMany, Detail: "send or import them one by one"}
+	}
+	out := make([]Result, len(found))
+	for i := range found {
+		if found[i].kind == "" {
+			return nil, &RejectError{Reason: ReasonNoType, Detail: "eventType is not there"}
+		}
+		out[i] = o.event(&found[i], r, raw)
+		if mangled {
+			out[i].Event.Clean()
+		}
+	}
+	return out, nil
+}
+
+func (o *oktaLog) event(v *oktaRecord, r Record, raw string) Result {
+	c := o.rules.classify(action{verb: v.kind})
+	target := v.target()
+	e := event.Event{
+		ID: v.id, Received: r.Received, Raw: raw, Mapping: oktaMapping,
+		OCSF: event.OCSFVersion, Class: c.class, Activity: c.activityID,
+		Action: c.action, Outcome: c.outcomeOf(oktaOutcome(v.result)),
+		Actor:  v.actor.actor(),
+		Target: event.Target{Type: target.kind, ID: target.id, Name: cmp.Or(target.name, target.alternate)},
+		IP:     cmp.Or(address(v.ip), address(v.chain)), UserAgent: v.agent,
+		RequestID: v.transaction, SessionID: cmp.Or(known(v.session), known(v.rootSession), v.token),
+		Changes: target.changes,
+	}
+	e.Section = c.section(e.Outcome)
+	return Result{Claimed: setTime(&e, v.published, r.Transport), Unmapped: c.catchAll, Event: e}
+}
+
+// oktaOutcome is the outcome that a result stands for. CHALLENGE, SKIPPED, DEFERRED,
+// SCHEDULED and UNKNOWN leave it open.
+func oktaOutcome(result string) string {
+	switch result {
+	case "SUCCESS", "ALLOW":
+		return event.Success
+	case "FAILURE", "DENY", "RATE_LIMIT", "ABANDONED", "UNANSWERED":
+		return event.Failure
+	}
+	return event.Unknown
+}
+
+// known returns what Okta knows: it writes unknown where it does not.
+func known(s string) string {
+	if s == "unknown" {
+		return ""
+	}
+	return s
+}
+
+func (v *oktaRecord) member(f *fields, name string) {
+	switch name {
+	case "uuid":
+		v.id = f.text()
+	case "published":
+		v.published = f.text()
+	case "eventType", "eventtype": // some collectors write names in small letters
+		v.kind = f.text()
+	case "outcome":
+		f.object(v.outcomeMember)
+	case "actor":
+		f.object(v.actor.member)
+	case "target":
+		f.array(v.targetElement)
+	case "client":
+		f.object(v.clientMember)
+	case "request":
+		f.object(v.requestMember)
+	case "transaction":
+		f.object(v.transactionMember)
+	case "authenticationContext", "authenticationcontext":
+		f.object(v.authenticationMember)
+	case "data": // an event hook
+		f.object(v.hookMember)
+	case "detail", "event": // EventBridge, Splunk
+		f.object(v.member)
+	default:
+		f.value()
+	}
+}
+
+func (v *oktaRecord) hookMember(f *fields, name string) {
+	if name != "events" {
+		f.value()
+		return
+	}
+	f.array(func(f *fields) {
+		var one oktaRecord
+		f.object(one.eventMember)
+		v.events = append(v.events, one)
+	})
+}
+
+// eventMember is member for an event inside a hook, where there are no more hooks.
+func (v *oktaRecord) eventMember(f *fields, name string) {
+	switch name {
+	case "data", "detail", "event":
+		f.value()
+	default:
+		v.member(f, name)
+	}
+}
+
+func (v *oktaRecord) outcomeMember(f *fields, name string) {
+	if name == "result" {
+		v.result = f.text()
+		return
+	}
+	f.value()
+}
+
+func (v *oktaRecord) clientMember(f *fields, name string) {
+	switch name {
+	case "ipAddress":
+		v.ip = f.text()
+	case "userAgent":
+		f.object(func(f *fields, name string) {
+			if name == "rawUserAgent" {
+				v.agent = f.text()
+				return
+			}
+			f.value()
+		})
+	default:
+		f.value()
+	}
+}
+
+// requestMember takes the first address of the chain, the one nearest to the person.
+func (v *oktaRecord) requestMember(f *fields, name string) {
+	if name != "ipChain" {
+		f.value()
+		return
+	}
+	f.array(func(f *fields) {
+		f.object(func(f *fields, name string) {
+			if name == "ip" && v.chain == "" {
+				v.chain = f.text()
+				return
+			}
+			f.value()
+		})
+	})
+}
+
+func (v *oktaRecord) transactionMember(f *fields, name string) {
+	switch name {
+	case "id":
+		v.transaction = f.text()
+	case "detail":
+		f.object(func(f *fields, name string) {
+			if name == "requestApiTokenId" {
+				v.token = f.text()
+				return
+			}
+			f.value()
+		})
+	default:
+		f.value()
+	}
+}
+
+func (v *oktaRecord) authenticationMember(f *fields, name string) {
+	switch name {
+	case "externalSessionId":
+		v.session = f.text()
+	case "rootSessionId":
+		v.rootSession = f.text()
+	default:
+		f.value()
+	}
+}
+
+func (v *oktaRecord) targetElement(f *fields) {
+	var p oktaParty
+	f.object(p.member)
+	v.targets = append(v.targets, p)
+}
+
+func (p *oktaParty) member(f *fields, name string) {
+	switch name {
+	case "id":
+		p.id = f.text()
+	case "type":
+		p.kind = f.text()
+	case "alternateId":
+		p.alternate = f.text()
+	case "displayName":
+		p.name = f.text()
+	case "changeDetails":
+		if f.kind() == '{' {
+			p.changes = f.value()
+			return
+		}
+		f.value()
+	default:
+		f.value()
+	}
+}
+
+func (p *oktaParty) actor() event.Actor {
+	a := event.Actor{ID: p.id, Name: cmp.Or(known(p.name), p.alternate)}
+	switch {
+	case strings.HasSuffix(p.kind, "User"):
+		a.Type = event.User
+	case p.kind == "SystemPrincipal":
+		a.Type = event.System
+	case p.kind != "" && p.kind != "IP address":
+		a.Type = event.Service // PublicClientApp, Client, Agent and the like
+	}
+	if strings.Contains(p.alternate, "@") {
+		a.Email = p.alternate
+	}
+	return a
+}
+
+// target chooses from the targets, which come in no fixed order: the person that
+// something was done to, else the app or group, else the first one.
+func (v *oktaRecord) target() oktaParty {
+	var best oktaParty
+	rank := -1
+	for i := range v.targets {
+		t := &v.targets[i]
+		n := 0
+		switch {
+		case t.kind == "User" && t.id != v.actor.id:
+			n = 4
+		case t.kind == "AppInstance":
+			n = 3
+		case t.kind == "UserGroup":
+			n = 2
+		case t.kind == "User":
+			n = 1
+		}
+		if n > rank {
+			best, rank = *t, n
+		}
+	}
+	for i := range v.targets {
+		best.changes = cmp.Or(best.changes, v.targets[i].changes)
+	}
+	return best
+}

@@ -20,7 +20,7 @@ func (l *Log) append(ctx context.Context, r ledger.Record, notBefore time.Time) 
 	if err != nil {
 		return err
 	}
-	r.Seq, r.At = l.head.State.Size, at
+	r.Seq, r.At, r.Standing = l.head.State.Size, at, l.head.State.Standing
 	s, err := l.seal(r)
 	if err != nil {
 		return err
@@ -42,7 +42,7 @@ func (l *Log) seal(r ledger.Record) (sealed, error) {
 	if err != nil {
 		return sealed{}, err
 	}
-	s.row.Checkpoint, err = ledger.Checkpoint{Origin: l.Key.Name(), Size: s.next.State.Size, Root: root}.Sign(l.Key)
+	s.row.Checkpoint, err = ledger.Checkpoint{Origin: l.Key.Name(), Size: s.next.State.Size, Root: root, At: r.At}.Sign(l.Key)
 	if err != nil {
 		return sealed{}, err
 	}

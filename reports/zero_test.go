@@ -24,8 +24,7 @@ type book struct {
 
 func (b *book) add(at time.Time, r ledger.Record) {
 	b.t.Helper()
-	r.Seq, r.At = b.state.Size, at
-	if err := b.state.Add(r); err != nil {
+	if err := b.state.Add(b.state.Next(at, r)); err != nil {
 		b.t.Fatal(err)
 	}
 }

@@ -7,21 +7,35 @@ import (
 	"io"
 	"strconv"
 	"strings"
+	"time"
+
+	"exhibit/internal/event"
 
 	"golang.org/x/mod/sumdb/note"
 	"golang.org/x/mod/sumdb/tlog"
 )
 
-// A Checkpoint says that a log of Size records has this root.
+// A Checkpoint says that a log of Size records has this root, and when its last
+// record was made. The time is there because a verifier sees of most earlier records
+// only their hashes: whoever holds a checkpoint can show that time never went back
+// among them, so that none of them hides events of a later day.
 type Checkpoint struct {
 	Origin string
 	Size   uint64
 	Root   tlog.Hash
+	At     time.Time // of the last record; zero: not said
 }
 
-// Text returns the checkpoint's body as C2SP tlog-checkpoint has it.
+const atPrefix = "at "
+
+// Text returns the checkpoint's body as C2SP tlog-checkpoint has it: the time is an
+// extension line.
 func (c Checkpoint) Text() string {
-	return c.Origin + "\n" + strconv.FormatUint(c.Size, 10) + "\n" + c.Root.String() + "\n"
+	text := c.Origin + "\n" + strconv.FormatUint(c.Size, 10) + "\n" + c.Root.String() + "\n"
+	if !c.At.IsZero() {
+		text += atPrefix + c.At.UTC().Format(event.TimeFormat) + "\n"
+	}
+	return text
 }
 
 // Sign returns the checkpoint as a signed note.
@@ -81,6 +95,11 @@ func ParseCheckpoint(text string) (Checkpoint, error) {
 	}
 	c := Checkpoint{Origin: lines[0], Size: size}
 	copy(c.Root[:], root)
+	if at, ok := strings.CutPrefix(lines[3], atPrefix); ok {
+		if c.At, err = event.ParseTime(at); err != nil {
+			return Checkpoint{}, fmt.Errorf("ledger: checkpoint time: %w", err)
+		}
+	}
 	return c, nil
 }
 

@@ -57,7 +57,7 @@ func TestRootAgainstTlog(t *testing.T) {
 
 func batch() Record {
 	return Record{Seq: 1, At: at("2026-01-02T03:04:05.6Z"), Kind: KindBatch, Batch: []Batch{{
-		Source: "hcp-prod", Fetched: 5, Extra: 1, Events: 2, Duplicates: 1, Skipped: 1, Rejects: 2,
+		Source: "hcp-prod", Fetched: 5, Extra: 1, Events: 2, Duplicates: 2, Skipped: 1, Rejects: 1,
 		Segments: []Segment{{Day: "2026-01-02", Section: event.Logins, Count: 2}, {Day: "2026-01-02", Section: event.Rejects, Count: 1}},
 		Covers:   []Cover{{From: at("2026-01-01T00:00:00Z"), To: at("2026-01-02T00:00:00Z"), Method: Read}},
 	}}}
@@ -70,7 +70,7 @@ func TestRecordRoundTrip(t *testing.T) {
 		t.Fatal(err)
 	}
 	const want = `{"seq":1,"at":"2026-01-02T03:04:05.600000000Z","kind":"batch","batch":[{"source":"hcp-prod","fetched":5,"extra":1,"events":2,` +
-		`"duplicates":1,"skipped":1,"rejects":2,"segments":[{"day":"2026-01-02","section":"logins","count":2,"root":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="},` +
+		`"duplicates":2,"skipped":1,"rejects":1,"segments":[{"day":"2026-01-02","section":"logins","count":2,"root":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="},` +
 		`{"day":"2026-01-02","section":"rejects","count":1,"root":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="}],` +
 		`"covers":[{"from":"2026-01-01T00:00:00.000000000Z","to":"2026-01-02T00:00:00.000000000Z","method":"read"}]}]}`
 	if string(line) != want {
@@ -93,7 +93,15 @@ func TestParseRecord(t *testing.T) {
 	if !errors.Is(err, ErrUnknownKind) || r.Seq != 7 || r.Kind != "later" {
 		t.Errorf("unknown kind: got %+v, %v", r, err)
 	}
-	for _, bad := range []string{"", "null", "{}", `{"seq":-1}`, `{"seq":1,"seq":2,"kind":"void"}`} {
+	for _, bad := range []string{"", "null", "{}", `{"seq":-1}`, `{"seq":1,"seq":2,"kind":"void"}`,
+		`{"at":"2026-01-02T03:04:05.000000000Z","seq":1,"kind":"void"}`, `{"seq":01,"at":"2026-01-02T03:04:05.000000000Z","kind":"void"}`,
+		`{"seq":1,"at":"2026-01-02T03:04:05.000000000+00:00","kind":"void"}`, `{"seq":1,"at":"2026-01-02T04:04:05.000000000+01:00","kind":"void"}`,
+		`{"seq":1,"at":"2026-01-02T03:04:05Z","kind":"void"}`, `{"seq":1,"at":"2026-01-02T03:04:05.000000000Z","kind":"v\u006fid"}`,
+		`{"seq":1,"at":"2026-01-02T03:04:05.000000000Z","kind":"void"} `, `{"seq":1,"at":"2026-01-02T03:04:05.000000000Z","kind":"void","standing":0}`,
+		`{"seq":1,"at":"2026-01-02T03:04:05.000000000Z","kind":"void","gap":null}`,
+		`{"seq":1,"at":"2026-01-02T03:04:05.000000000Z","kind":"gap","gap":{"source":"a","from":"2026-01-02T04:04:05.000000000+01:00","to":"2026-01-02T05:04:05.000000000Z","note":"","by":""}}`,
+		`{"seq":1,"at":"2026-01-02T03:04:05.000000000Z","kind":"later","a":1,"a":2}`, `{"seq":1,"at":"2026-01-02T03:04:05.000000000Z","kind":"later","a"}`,
+	} {
 		if _, err := ParseRecord([]byte(bad)); err == nil {
 			t.Errorf("ParseRecord(%q) succeeded", bad)
 		}
@@ -115,6 +123,22 @@ func TestStateRules(t *testing.T) {
 		{"segments and counts differ", func(r *Record) { r.Batch[0].Segments[0].Count = 1 }, "segments hold 1 events"},
 		{"coverage of the future", func(r *Record) { r.Batch[0].Covers[0].To = r.At.Add(1) }, "coverage 2026-01-01"},
 		{"says nothing", func(r *Record) { r.Kind, r.Batch = KindErase, nil }, "says nothing"},
+		{"no batch", func(r *Record) { r.Batch = nil }, "says nothing"},
+		{"says two things", func(r *Record) { r.Expire = &Expire{} }, "has a member expire"},
+		{"void with rows", func(r *Record) { r.Kind = KindVoid }, "has a member batch"},
+		{"of a kind not known, with rows", func(r *Record) { r.Kind = "later" }, "has a member batch"},
+		{"reject without a segment", func(r *Record) { r.Batch[0].Rejects, r.Batch[0].Fetched = 2, 6 }, "the counts say 2 and 2"},
+		{"a source twice", func(r *Record) { r.Batch = append(r.Batch, r.Batch[0]) }, "twice"},
+		{"no source", func(r *Record) { r.Batch[0].Source = "" }, "or none"},
+		{"a segment twice", func(r *Record) { r.Batch[0].Segments[1] = r.Batch[0].Segments[0] }, "is there twice"},
+		{"unknown section", func(r *Record) { r.Batch[0].Segments[0].Section = "Logins" }, `"Logins"`},
+		{"no day", func(r *Record) { r.Batch[0].Segments[0].Day = "2026-1-2" }, "a segment of 2026-1-2"},
+		{"unknown method", func(r *Record) { r.Batch[0].Covers[0].Method = "believed" }, "believed"},
+		{"standing left out", func(r *Record) { r.Standing = 1 }, "1 records that stand come before it, 0 are there"},
+		{"expires itself", func(r *Record) {
+			r.Kind, r.Batch, r.Expire = KindExpire, nil, &Expire{Segments: []SegmentRef{{Seq: 1}}}
+		}, "not before it"},
+		{"erases the future", func(r *Record) { r.Kind, r.Batch, r.Erase = KindErase, nil, &Erase{Events: []EventRef{{Seq: 2}}} }, "not before it"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -175,7 +199,10 @@ func TestCheckpoint(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := Checkpoint{Origin: "exhibit.example/test", Size: 7, Root: tlog.RecordHash(nil)}
+	want := Checkpoint{Origin: "exhibit.example/test", Size: 7, Root: tlog.RecordHash(nil), At: at("2026-01-02T03:04:05.6Z")}
+	if got, want := want.Text(), "exhibit.example/test\n7\n"+want.Root.String()+"\nat 2026-01-02T03:04:05.600000000Z\n"; got != want {
+		t.Errorf("text: got %q, want %q", got, want)
+	}
 	signed, err := want.Sign(signer)
 	if err != nil {
 		t.Fatal(err)
@@ -193,7 +220,8 @@ func TestCheckpoint(t *testing.T) {
 			t.Fatalf("byte %d changed and taken for %+v", i, c)
 		}
 	}
-	for _, bad := range []string{"", "a\n", "a\n01\n" + want.Root.String() + "\n", "a\n1\nAAAA\n", "\n1\n" + want.Root.String() + "\n"} {
+	for _, bad := range []string{"", "a\n", "a\n01\n" + want.Root.String() + "\n", "a\n1\nAAAA\n", "\n1\n" + want.Root.String() + "\n",
+		"a\n1\n" + want.Root.String() + "\nat noon\n"} {
 		if _, err := ParseCheckpoint(bad); err == nil {
 			t.Errorf("ParseCheckpoint(%q) succeeded", bad)
 		}
@@ -259,11 +287,12 @@ func FuzzParseRecord(f *testing.F) {
 			return
 		}
 		again, err := r.Line()
-		if err != nil {
-			return // times that JSON takes and RFC 3339 does not
+		if err != nil || string(again) != string(line) {
+			t.Fatalf("another line than was read: %v\n%s\n%s", err, line, again)
 		}
-		if _, err := ParseRecord(again); err != nil {
-			t.Fatalf("own line is refused: %v\n%s", err, again)
+		head, err := ParseHead(line)
+		if err != nil || head.Seq != r.Seq || !head.At.Equal(r.At) || head.Kind != r.Kind || head.Standing != r.Standing {
+			t.Fatalf("the head is another: %+v, %v\n%s", head, err, line)
 		}
 	})
 }

@@ -9,6 +9,7 @@
 //	exhibit.example/prod
 //	4711
 //	CsUYapGGPo4dkMgIAUqom/Xajj7h2fB2MPA3j2jxq2I=
+//	at 2026-04-22T10:15:00.000000000Z
 //
 //	— exhibit.example/prod Az3grl...
 //
@@ -21,15 +22,11 @@
 package ledger
 
 import (
-	"errors"
-	"fmt"
 	"time"
 
 	"exhibit/internal/coverage"
 	"exhibit/internal/event"
 
-	"github.com/go-json-experiment/json"
-	"github.com/go-json-experiment/json/jsontext"
 	"golang.org/x/mod/sumdb/tlog"
 )
 
@@ -47,12 +44,17 @@ const (
 	KindRollback = "rollback" // segments that a restored store lost
 )
 
+// Stands reports whether later records depend on one of the kind: packs carry all
+// of those in full. Batches and voids, which are nearly all records, do not stand.
+func Stands(kind string) bool { return kind != KindBatch && kind != KindVoid }
+
 // A Record is one entry of the ledger. Exactly the member that Kind names is
-// set, besides Seq and At. (Void may be nil: a fence needs no reason.)
+// set, besides the first four. (Void may be nil: a fence needs no reason.)
 type Record struct {
 	Seq      uint64    `json:"seq"`
 	At       time.Time `json:"at,format:'2006-01-02T15:04:05.000000000Z07:00'"`
 	Kind     string    `json:"kind"`
+	Standing uint64    `json:"standing,omitzero"` // records before this one whose kind Stands: none can be left out unseen
 	Batch    []Batch   `json:"batch,omitempty"`
 	Void     *Void     `json:"void,omitempty"`
 	Source   *Source   `json:"source,omitempty"`
@@ -227,43 +229,4 @@ type WithdrawnSpan struct {
 	Source string    `json:"source"`
 	From   time.Time `json:"from,format:'2006-01-02T15:04:05.000000000Z07:00'"`
 	To     time.Time `json:"to,format:'2006-01-02T15:04:05.000000000Z07:00'"`
-}
-
-// Line returns the record as the one JSON line that is hashed.
-func (r Record) Line() ([]byte, error) {
-	r.At = r.At.UTC()
-	b, err := json.Marshal(r, json.Deterministic(true), jsontext.EscapeForHTML(false))
-	if err != nil {
-		return nil, fmt.Errorf("ledger: encode record %d: %w", r.Seq, err)
-	}
-	return b, nil
-}
-
-// ErrUnknownKind is returned by ParseRecord together with the record's seq, time
-// and kind when a newer version wrote it.
-var ErrUnknownKind = errors.New("ledger: unknown kind of record")
-
-// ParseRecord reads a record line. A member that this version does not know is an
-// error in a known kind; in an unknown kind everything is let pass.
-func ParseRecord(line []byte) (Record, error) {
-	var head struct {
-		Seq  uint64    `json:"seq"`
-		At   time.Time `json:"at,format:'2006-01-02T15:04:05.000000000Z07:00'"`
-		Kind string    `json:"kind"`
-	}
-	if err := json.Unmarshal(line, &head); err != nil {
-		return Record{}, fmt.Errorf("ledger: parse record: %w", err)
-	}
-	switch head.Kind {
-	case KindBatch, KindVoid, KindSource, KindGap, KindExpire, KindErase, KindRefile, KindHold, KindKey, KindRollback:
-	case "":
-		return Record{}, errors.New("ledger: parse record: it has no kind")
-	default:
-		return Record{Seq: head.Seq, At: head.At, Kind: head.Kind}, fmt.Errorf("%w %q at %d", ErrUnknownKind, head.Kind, head.Seq)
-	}
-	var r Record
-	if err := json.Unmarshal(line, &r, json.RejectUnknownMembers(true)); err != nil {
-		return Record{}, fmt.Errorf("ledger: parse record %d: %w", head.Seq, err)
-	}
-	return r, nil
 }

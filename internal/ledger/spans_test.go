@@ -17,12 +17,11 @@ func TestSpans(t *testing.T) {
 	source := Source{Name: "hcp", Kind: "hcp-terraform", Change: "added", Keeps: 14 * day, Settle: 600, Since: at("2026-01-01T00:00:00Z")}
 	state := func(covers ...Cover) *State {
 		s := new(State)
-		for i, r := range []Record{
+		for _, r := range []Record{
 			{Kind: KindSource, Source: &source},
 			{Kind: KindBatch, Batch: []Batch{{Source: "hcp", Covers: covers}}},
 		} {
-			r.Seq, r.At = uint64(i), now
-			if err := s.Add(r); err != nil {
+			if err := s.Add(s.Next(now, r)); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -1,13 +1,10 @@
 package ledger
 
 import (
-	"errors"
-	"fmt"
 	"slices"
 	"time"
 
 	"exhibit/internal/coverage"
-	"exhibit/internal/event"
 )
 
 // A State is what the records up to some point say together. Add moves it on by
@@ -16,6 +13,7 @@ import (
 type State struct {
 	Size      uint64    // number of records; the next one has this seq
 	At        time.Time // time of the last record
+	Standing  uint64    // number of records whose kind Stands
 	Voids     []uint64
 	Batches   []BatchAt   // counts only: segments and covers have lists of their own
 	Segments  []SegmentAt // those whose rows are there: expired and lost ones are taken out
@@ -99,131 +97,45 @@ func (s SegmentAt) Ref() SegmentRef {
 // DayFormat is the form of a segment's day.
 const DayFormat = "2006-01-02"
 
-// ErrRule is wrapped by the errors of Add: a record that breaks a rule of the
-// log. A log that we wrote holds no such record.
-var ErrRule = errors.New("ledger: record breaks a rule of the log")
-
-// Add checks the record against the rules that the proof of completeness rests
-// on, and takes it in. These are: seq follows seq; time never goes back; no
-// segment's day is later than the UTC day of the record's time plus an hour;
-// coverage ends at or before the record's time; and what went in of a batch
-// equals what came out.
-func (s *State) Add(r Record) error {
-	if r.Seq != s.Size {
-		return fmt.Errorf("%w: record %d where %d was due", ErrRule, r.Seq, s.Size)
-	}
-	if r.At.Before(s.At) {
-		return fmt.Errorf("%w: record %d is of %s, before the one in front of it (%s)", ErrRule, r.Seq,
-			r.At.Format(event.TimeFormat), s.At.Format(event.TimeFormat))
-	}
-	if err := checkBatches(r); err != nil {
-		return err
-	}
-	if err := s.take(r); err != nil {
-		return err
-	}
-	s.Size, s.At = r.Seq+1, r.At
-	return nil
+// Next returns r with its place after the records of s.
+func (s *State) Next(at time.Time, r Record) Record {
+	r.Seq, r.At, r.Standing = s.Size, at, s.Standing
+	return r
 }
 
-// AddEarlier takes in a record from before the first one that Add will see: packs
-// carry those that later ones depend on, without what lies between.
-func (s *State) AddEarlier(r Record) error {
-	if r.Kind == KindBatch {
-		return fmt.Errorf("%w: batch record %d among the earlier ones", ErrRule, r.Seq)
-	}
-	return s.take(r)
-}
-
-func checkBatches(r Record) error {
-	lastDay := r.At.Add(event.MaxAhead).UTC().Format(DayFormat)
-	for _, b := range r.Batch {
-		if in, out := b.Fetched+b.Extra, b.Events+b.Duplicates+b.Skipped+b.Rejects+b.Expired; in != out {
-			return fmt.Errorf("%w: record %d, source %s: %d records in, %d accounted for", ErrRule, r.Seq, b.Source, in, out)
-		}
-		var events, rejects uint64
-		for _, seg := range b.Segments {
-			if _, err := time.Parse(DayFormat, seg.Day); err != nil || seg.Day > lastDay {
-				return fmt.Errorf("%w: record %d of %s, source %s: a segment of %s", ErrRule, r.Seq, r.At.Format(event.TimeFormat), b.Source, seg.Day)
-			}
-			if seg.Count == 0 {
-				return fmt.Errorf("%w: record %d, source %s: an empty segment", ErrRule, r.Seq, b.Source)
-			}
-			if seg.Section == event.Rejects {
-				rejects += seg.Count
-			} else {
-				events += seg.Count
-			}
-		}
-		if events != b.Events || rejects > b.Rejects {
-			return fmt.Errorf("%w: record %d, source %s: segments hold %d events and %d rejects, the counts say %d and %d",
-				ErrRule, r.Seq, b.Source, events, rejects, b.Events, b.Rejects)
-		}
-		for _, c := range b.Covers {
-			if c.To.After(r.At) || !c.From.Before(c.To) {
-				return fmt.Errorf("%w: record %d of %s, source %s: coverage %s to %s", ErrRule, r.Seq, r.At.Format(event.TimeFormat),
-					b.Source, c.From.Format(event.TimeFormat), c.To.Format(event.TimeFormat))
-			}
-		}
-	}
-	return nil
-}
-
-func (s *State) take(r Record) error {
+func (s *State) take(r Record) {
 	at := Place{r.Seq, r.At}
-	missing := func() error { return fmt.Errorf("%w: %s record %d says nothing", ErrRule, r.Kind, r.Seq) }
 	switch r.Kind {
 	case KindBatch:
 		s.takeBatches(at, r.Batch)
 	case KindVoid:
 		s.Voids = append(s.Voids, r.Seq)
 	case KindSource:
-		if r.Source == nil {
-			return missing()
-		}
 		s.Sources = append(s.Sources, SourceAt{at, *r.Source})
 	case KindGap:
-		if r.Gap == nil {
-			return missing()
-		}
 		s.Gaps = append(s.Gaps, GapAt{at, *r.Gap})
 	case KindKey:
-		if r.Key == nil {
-			return missing()
-		}
 		s.Keys = append(s.Keys, KeyAt{at, *r.Key})
 	case KindHold:
-		if r.Hold == nil {
-			return missing()
-		}
 		s.Holds = append(s.Holds, HoldAt{at, *r.Hold})
 	case KindErase:
-		if r.Erase == nil {
-			return missing()
-		}
 		s.Erases = append(s.Erases, EraseAt{at, *r.Erase})
 	case KindRefile:
-		if r.Refile == nil {
-			return missing()
-		}
 		s.Refiles = append(s.Refiles, RefileAt{at, *r.Refile})
 	case KindExpire:
-		if r.Expire == nil {
-			return missing()
-		}
 		s.Expires = append(s.Expires, ExpireAt{at, *r.Expire})
 		s.remove(r.Expire.Segments)
 	case KindRollback:
-		if r.Rollback == nil {
-			return missing()
-		}
 		s.Rollbacks = append(s.Rollbacks, RollbackAt{at, *r.Rollback})
 		s.remove(r.Rollback.Segments)
 		s.withdraw(r.Rollback.Covers)
 	default:
 		s.Unknown = append(s.Unknown, UnknownAt{at, r.Kind})
 	}
-	return nil
+	if Stands(r.Kind) {
+		s.Standing++
+	}
+	s.At = r.At
 }
 
 func (s *State) takeBatches(at Place, batches []Batch) {

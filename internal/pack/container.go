@@ -2,11 +2,9 @@ package pack
 
 import (
 	"archive/zip"
-	"encoding/binary"
 	"fmt"
 	"io"
 	"io/fs"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -76,7 +74,7 @@ func openContainer(in io.ReaderAt, size int64) (*container, []Finding, error) {
 	}
 	// Only when nothing is wrong so far do the bytes between files say more.
 	if len(found) == 0 {
-		if err := c.dense(zr.File); err != nil {
+		if err := c.layout(zr.File); err != nil {
 			found = append(found, Finding{"", "the zip holds more than its files: " + err.Error(), doNotUnpack})
 		}
 	}
@@ -126,86 +124,6 @@ func known(name string) bool {
 
 // optional reports whether a pack of this format may be without the file.
 func optional(name string) bool { return name == "report.pdf" || name == "workbook.xlsx" }
-
-// Sizes of the fixed parts of zip structures, and their signatures.
-const (
-	localSize, localSignature = 30, 0x04034b50
-	descriptorSignature       = 0x08074b50
-	directorySize             = 46
-	endSize, end64Size        = 22, 56 + 20
-	maxExtra                  = 64 // room for sizes of large files and times, and for nothing else
-)
-
-// dense checks that between the files' data there is only what the format asks
-// for, and that each local header names the same file as the directory.
-func (c *container) dense(files []*zip.File) error {
-	type place struct {
-		f  *zip.File
-		at int64
-	}
-	var places []place
-	directory := int64(0)
-	for _, f := range files {
-		at, err := f.DataOffset()
-		if err != nil {
-			return fmt.Errorf("%s: %w", f.Name, err)
-		}
-		if len(f.Extra) > maxExtra || f.Comment != "" {
-			return fmt.Errorf("the directory's entry of %s has more than an entry needs", f.Name)
-		}
-		places = append(places, place{f, at})
-		directory += int64(directorySize + len(f.Name) + len(f.Extra))
-	}
-	slices.SortFunc(places, func(a, b place) int { return int(min(max(a.at-b.at, -1), 1)) })
-	end, descriptor := int64(0), false
-	for _, p := range places {
-		if err := c.between(end, p.at, descriptor, p.f); err != nil {
-			return err
-		}
-		end, descriptor = p.at+int64(p.f.CompressedSize64), p.f.Flags&8 != 0
-	}
-	rest := c.size - end - directory - endSize
-	if rest >= end64Size {
-		rest -= end64Size
-	}
-	if rest != 0 && !(descriptor && slices.Contains(descriptorSizes(), rest)) {
-		return fmt.Errorf("%d bytes after the last file are not explained by the directory", rest)
-	}
-	return nil
-}
-
-// descriptorSizes lists how long the descriptor behind a file's data can be: with
-// or without its signature, with sizes of four or of eight bytes.
-func descriptorSizes() []int64 { return []int64{12, 16, 20, 24} }
-
-// between checks the bytes from the end of one file's data to the start of the
-// next one's.
-func (c *container) between(from, to int64, descriptor bool, f *zip.File) error {
-	n := to - from
-	if n < localSize || n > localSize+24+maxExtra+int64(len(f.Name)) {
-		return fmt.Errorf("%d bytes stand before the data of %s", n, f.Name)
-	}
-	b := make([]byte, n)
-	if _, err := c.in.ReadAt(b, from); err != nil {
-		return fmt.Errorf("read before %s: %w", f.Name, err)
-	}
-	if descriptor {
-		for _, size := range descriptorSizes() {
-			if n > size+4 && binary.LittleEndian.Uint32(b[size:]) == localSignature {
-				b = b[size:]
-				break
-			}
-		}
-	}
-	if len(b) < localSize || binary.LittleEndian.Uint32(b) != localSignature {
-		return fmt.Errorf("there are bytes before %s that belong to no file", f.Name)
-	}
-	name, extra := int(binary.LittleEndian.Uint16(b[26:])), int(binary.LittleEndian.Uint16(b[28:]))
-	if len(b) != localSize+name+extra || string(b[localSize:localSize+name]) != f.Name {
-		return fmt.Errorf("the local header of %s names another file or is longer than it says", f.Name)
-	}
-	return nil
-}
 
 // read returns a small file whole.
 func (c *container) read(name string, limit int64) ([]byte, error) {

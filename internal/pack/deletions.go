@@ -28,7 +28,7 @@ func (r *reading) deletions(rec ledger.Record) {
 
 func (r *reading) take(rec ledger.Record, refs []ledger.SegmentRef, why string) {
 	for _, ref := range refs {
-		if r.has(ref.Source, ref.Day) && ref.Seq < rec.Seq {
+		if r.has(ref.Source, ref.Day) {
 			r.gone[ref] = Removed{SegmentRef: ref, By: rec.Seq, Kind: rec.Kind, Why: why}
 		}
 	}
@@ -37,7 +37,7 @@ func (r *reading) take(rec ledger.Record, refs []ledger.SegmentRef, why string) 
 func (r *reading) name(by uint64, refs []ledger.EventRef) {
 	one := []uint64{by}
 	for _, ref := range refs {
-		if !r.has(ref.Source, ref.Day) || ref.Seq >= by {
+		if !r.has(ref.Source, ref.Day) {
 			continue
 		}
 		if before := r.erased[ref]; before != nil {

@@ -140,7 +140,8 @@ func (v *verifier) handOver(seq uint64, next note.Verifier) bool {
 		return false
 	}
 	// In damaged records no root can be right: one finding about that is enough.
-	if root, ok := v.proof.roots[c.Size]; !v.proof.damaged && (c.Size != seq+1 || !ok || root != c.Root || c.Origin != v.proof.head.Origin) {
+	root, ok := v.proof.roots[c.Size]
+	if !v.proof.damaged && (c.Size != seq+1 || !ok || root != c.Root || c.Origin != v.proof.head.Origin || !c.At.Equal(v.proof.times[c.Size])) {
 		v.find(name, fmt.Sprintf("it is not the checkpoint of this log right after record %d", seq), doAskHistory)
 		return false
 	}
@@ -176,11 +177,18 @@ func (v *verifier) manifestSignature(current trusted) {
 		v.unreadable("manifest.sig", err)
 		return
 	}
-	if _, err := note.Open(b, note.VerifierList(current...)); err != nil {
+	text, _, _ := strings.Cut(string(b), "\n\n")
+	text += "\n"
+	if n, err := note.Open(b, note.VerifierList(current...)); err != nil {
 		v.find("manifest.sig", v.unsigned(current, string(b)), doCheckKey)
+	} else {
+		text = n.Text
 	}
-	if text, _, _ := strings.Cut(string(b), "\n\n"); text+"\n" != signedText(v.m.Origin, v.manifest) {
+	if text != signedText(v.m.Origin, v.manifest) {
 		v.find("manifest.json", "it is not the manifest that manifest.sig signs", doNotRely)
+	}
+	if named, err := note.NewVerifier(v.m.Key); len(current) > 0 && (err != nil || !current.has(named)) {
+		v.find("manifest.json", "the key that it names is not the one that signs the log", doCheckKey)
 	}
 }
 
@@ -241,7 +249,29 @@ func (v *verifier) since(h held) {
 		v.find("", fmt.Sprintf("the pack is older than %s, or the log lost records: the pack's log has %d", name, v.proof.size), doOlderPack)
 	case !known || root != h.Root:
 		v.find("", fmt.Sprintf("the log was rewritten: its first %d records have the root %s, %s has %s", h.Size, root, name, h.Root), doRewritten)
+	case h.At.IsZero():
+		v.res.Notes = append(v.res.Notes, name+" does not say when it was made. The records of the log up to it are the same, but it does not show that none of them that are only hashes here holds events of the period.")
+	case v.timeTurned(h, name):
 	default:
-		v.res.Conditional = append(v.res.Conditional, fmt.Sprintf("The first %d records of the log are the ones that your checkpoint was made of: nothing collected before it was changed, added or removed since.", h.Size))
+		v.res.Conditional = append(v.res.Conditional, fmt.Sprintf("The first %d records of the log are the ones that your checkpoint was made of: nothing collected before it was changed, added or removed since. "+
+			"It says that it was made at %s or soon after: compare that with when it reached you.", h.Size, instant(h.At)))
 	}
+}
+
+// timeTurned reports a held checkpoint whose time does not fit to the records. Where
+// they are in full, it must be that of its last one. Where only hashes are left, it
+// must not be later than the first that is in full: else a record among them is
+// younger than that one, and may hold events of the period that nothing else shows.
+func (v *verifier) timeTurned(h held, name string) bool {
+	at, full := v.proof.times[h.Size]
+	switch {
+	case full && !at.Equal(h.At):
+		v.find("", fmt.Sprintf("%s says that its last record is of %s; in the pack that record is of %s", name, instant(h.At), instant(at)), doRewritten)
+	case h.Size <= v.proof.first && h.At.After(v.proof.begun):
+		v.find("", fmt.Sprintf("time was turned back in the log: %s is of %s, but record %d, which comes after, is of %s: records that the pack has only as hashes may hold events of the period",
+			name, instant(h.At), v.proof.first, instant(v.proof.begun)), doRewritten)
+	default:
+		return false
+	}
+	return true
 }

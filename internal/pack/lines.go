@@ -11,8 +11,9 @@ import (
 	"io"
 )
 
-// maxLine bounds one line of a pack. Longer ones are not stored.
-const maxLine = 256 << 20
+// maxLine bounds one line of a pack: a record of 16 MiB, each byte of it escaped,
+// and room.
+const maxLine = 128 << 20
 
 var (
 	errMissing   = errors.New("the pack does not have it")
@@ -98,7 +99,7 @@ func (s *stream) blocks(ctx context.Context, size int, fresh func() []byte, each
 		case full && len(b) > maxLine:
 			return errLongLine
 		case full:
-			b = fill(b, 2*len(b))
+			b = fill(b, min(2*len(b), maxLine+2))
 		}
 		if err == io.EOF {
 			if have > 1 {

@@ -87,7 +87,7 @@ func newLog(t testing.TB, seed byte) *log {
 
 func (l *log) add(r ledger.Record) uint64 {
 	l.t.Helper()
-	r.Seq = l.state.Size
+	r = l.state.Next(r.At, r)
 	line, err := r.Line()
 	if err != nil {
 		l.t.Fatal(err)
@@ -112,7 +112,7 @@ func (l *log) addLine(r ledger.Record, line []byte) uint64 {
 	if err != nil {
 		l.t.Fatal(err)
 	}
-	signed, err := ledger.Checkpoint{Origin: origin, Size: l.tree.Size(), Root: root}.Sign(signers...)
+	signed, err := ledger.Checkpoint{Origin: origin, Size: l.tree.Size(), Root: root, At: r.At}.Sign(signers...)
 	if err != nil {
 		l.t.Fatal(err)
 	}
@@ -390,8 +390,9 @@ func (l *log) deletions() {
 	l.add(ledger.Record{At: when, Kind: ledger.KindRollback, Rollback: &ledger.Rollback{By: "ann", Segments: lost,
 		Covers: []ledger.WithdrawnSpan{{Source: "hcp-prod", From: at("2026-03-30T00:00:00Z"), To: at("2026-03-30T12:00:00Z")}}}})
 	l.add(ledger.Record{At: when, Kind: ledger.KindHold, Hold: &ledger.Hold{Name: "case 7", Change: "placed", By: "ann"}})
-	line := fmt.Appendf(nil, `{"seq":%d,"at":%q,"kind":"later","new":1}`, l.state.Size, when.Format(event.TimeFormat))
-	l.addLine(ledger.Record{Seq: l.state.Size, At: when, Kind: "later"}, line)
+	r := l.state.Next(when, ledger.Record{Kind: "later"})
+	line := fmt.Appendf(nil, `{"seq":%d,"at":%q,"kind":"later","standing":%d,"new":1}`, r.Seq, when.Format(event.TimeFormat), r.Standing)
+	l.addLine(r, line)
 }
 
 // segments takes the segments of a day and section out, and names them.

@@ -46,8 +46,12 @@ type span struct {
 func (s span) interval() coverage.Interval { return coverage.Interval{From: s.From, To: s.To} }
 
 // periodText says the period in words, from its instants: the words of the sheet
-// are only what somebody wrote.
-func (m *Manifest) periodText() string {
+// are only what somebody wrote. It says it in local time only when the zone is what
+// its name promises.
+func (m *Manifest) periodText(zoneHolds bool) string {
+	if !zoneHolds {
+		return instant(m.Period.From) + " up to " + instant(m.Period.To)
+	}
 	from, to := string(m.Zone.append(nil, m.Period.From)), string(m.Zone.append(nil, m.Period.To))
 	const midnight = "T00:00:00.000000000"
 	if strings.Contains(from, midnight) && strings.Contains(to, midnight) {
@@ -61,7 +65,7 @@ func (m *Manifest) periodText() string {
 
 // Limits of what is read as a manifest and as SHA256SUMS.
 const (
-	maxManifest = 64 << 20
+	maxManifest = 16 << 20
 	maxSums     = 4 << 20
 )
 
@@ -96,12 +100,16 @@ func (m *Manifest) check() error {
 	switch {
 	case period.Empty() || !event.InRange(period.From) || !event.InRange(period.To):
 		return errors.New("its period is empty or not within 1970 and 2199")
+	case period.From.Location() != time.UTC || period.To.Location() != time.UTC:
+		return errors.New("its period is not in UTC")
 	case !wholeSeconds(period):
 		return errors.New("its period does not begin and end at whole seconds")
 	case len(m.Sources) == 0 || !slices.IsSorted(m.Sources) || len(slices.Compact(slices.Clone(m.Sources))) != len(m.Sources):
 		return errors.New("its sources are not a sorted list")
-	case len(m.Sources) > maxSources:
-		return fmt.Errorf("it names %d sources; a pack has at most %d", len(m.Sources), maxSources)
+	case len(m.Sources) > maxSources || m.Sources[0] == "":
+		return fmt.Errorf("it names %d sources, or one without a name; a pack has at most %d", len(m.Sources), maxSources)
+	case dayRows(period, m.Sources) > maxDayRows:
+		return fmt.Errorf("its period has too many days for its sources: %d rows of day and source; at most %d", dayRows(period, m.Sources), maxDayRows)
 	case m.Truncated:
 		return errors.New("it says that the pack is truncated")
 	}
@@ -124,8 +132,16 @@ func wholeSeconds(i coverage.Interval) bool {
 	return i.From.Nanosecond() == 0 && i.To.Nanosecond() == 0
 }
 
-// maxSources keeps the index of a source in two bytes.
-const maxSources = 1 << 16
+// maxSources keeps the index of a source in two bytes; maxDayRows keeps
+// coverage/days.csv, which is made in memory, small: ten years of 280 sources.
+const (
+	maxSources = 1 << 16
+	maxDayRows = 1 << 20
+)
+
+func dayRows(period coverage.Interval, sources []string) int {
+	return int(coverage.Touched(period).Length()/(24*time.Hour)) * len(sources)
+}
 
 func isSum(s string) bool {
 	if len(s) != 2*sha256.Size || strings.ToLower(s) != s {

@@ -17,6 +17,9 @@ func (v *verifier) conclude() {
 			res.Notes = append(res.Notes, fmt.Sprintf("Ledger record %d is of kind %q, which this version does not know: it is counted and hashed, and what it says is not used.", u.Seq, u.Kind))
 		}
 		res.Notes = append(res.Notes, removedNotes(v.r.removed)...)
+		if at := v.r.state.At; at.Before(v.r.period.To) {
+			res.Notes = append(res.Notes, fmt.Sprintf("The log of this pack ends at %s, before the end of the period: the pack says nothing of the time after.", instant(at)))
+		}
 	}
 	if !res.OK {
 		res.Conditional = nil // a pack with findings proves nothing
@@ -26,12 +29,12 @@ func (v *verifier) conclude() {
 	res.Proven = []string{
 		fmt.Sprintf("Every one of the %d events and %d rejects of the pack's days and sources is, byte for byte, what the ledger has: none is missing, added or changed (%d groups, each with its own root).",
 			c.Lines, c.Rejects, c.Segments),
-		fmt.Sprintf("Nothing of the period stands in an earlier record: the proof starts at record %d and goes to the last, %d.", c.First, c.Size-1),
+		fmt.Sprintf("By the rules of the log, nothing of the period stands in an earlier record: the proof starts at record %d and goes to the last, %d.", c.First, c.Size-1),
 		"The CSV files, the coverage tables, the gap register and all counts follow from those lines and records; they were made again and are the same.",
 		"All files are the ones that the manifest lists.",
 	}
-	if n := c.Erased + c.Refiled; n > 0 {
-		res.Proven = append(res.Proven, fmt.Sprintf("%d events were erased by law and %d filed anew; a ledger record names each of them.", c.Erased, c.Refiled))
+	if c.Erased+c.Refiled > 0 {
+		res.Proven = append(res.Proven, fmt.Sprintf("Of these events, %d are only hashes because they were erased by law, and %d because they were filed anew: a ledger record names each of them.", c.Erased, c.Refiled))
 	}
 	res.Conditional = append([]string{
 		"The log and this pack are signed by " + res.Key + ". That proves who made them if the key reached you another way than with the pack.",
@@ -42,9 +45,15 @@ func (v *verifier) conclude() {
 		"What people did outside of the connected systems.",
 		"That what the cover and the manifest state of their own (who ran it, configuration, answers of checks) is true: they are signed, not computed.",
 	}
+	if c.Erased+c.Refiled > 0 {
+		res.NotProvable = append(res.NotProvable, "What the events that are only hashes said, their ids and times of day, and that those filed anew stand corrected in a later batch.")
+	}
+	if len(c.Absent) > 0 {
+		res.NotProvable = append(res.NotProvable, "Anything about the sources that are in the ledger and not in this pack: ask why they are left out.")
+	}
 	if len(v.held) == 0 {
 		res.NotProvable = append(res.NotProvable,
-			"Without an older checkpoint (--since): that the log was not made anew from the start with the same key. A checkpoint from a mail, a witness or an earlier pack shows it.")
+			"Without an older checkpoint (--since): that the holder of the key did not make the log anew, or break its rules in records that are only hashes here. A checkpoint from a mail, a witness or an earlier pack shows it.")
 	}
 }
 
@@ -78,7 +87,8 @@ func (res *Result) Print(w io.Writer) error {
 		p.line("  log       %s, %d records, last of %s", res.Origin, res.Records, res.At.Format(time.RFC3339))
 	}
 	if res.OK {
-		p.line("  holds     %d events, %d rejects; %d gaps in coverage", res.Counts.Events, res.Counts.Rejects, res.Gaps)
+		p.line("  holds     %d events, %d rejects", res.Counts.Events, res.Counts.Rejects)
+		p.line("  coverage  %d gaps; %d other stretches without coverage (not due yet, or before onboarding)", res.Gaps, res.NotDue)
 		p.line("  content   %s", res.Content)
 	}
 	p.line("")

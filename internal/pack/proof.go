@@ -7,8 +7,8 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 
-	"exhibit/internal/event"
 	"exhibit/internal/ledger"
 
 	"golang.org/x/mod/sumdb/tlog"
@@ -18,7 +18,9 @@ import (
 type proof struct {
 	head  ledger.Checkpoint
 	first uint64               // records are in full from this seq on
+	begun time.Time            // time of that record
 	roots map[uint64]tlog.Hash // of the log at the sizes that were asked for
+	times map[uint64]time.Time // of the last record at those sizes, where it is in full
 	size  uint64               // records in the pack, leaves included
 
 	damaged bool // the records are not the ones that the checkpoint signs
@@ -34,7 +36,7 @@ type leafAt struct {
 // that checkpoints are compared with. It reports whether what they say can be
 // used to check the lines.
 func (v *verifier) ledger(ctx context.Context) (usable bool, err error) {
-	v.proof.roots = map[uint64]tlog.Hash{}
+	v.proof.roots, v.proof.times = map[uint64]tlog.Hash{}, map[uint64]time.Time{}
 	v.readHead()
 	root := tree{roots: v.proof.roots, wanted: v.wantedSizes()}
 	standing, ok := v.earlier(ctx)
@@ -138,14 +140,15 @@ func (v *verifier) file(ctx context.Context, name string, each func(line []byte)
 // earlier takes in the records from before the proof that later ones depend on.
 func (v *verifier) earlier(ctx context.Context) (list []leafAt, ok bool) {
 	ok = v.file(ctx, "ledger/earlier.jsonl", func(line []byte) error {
-		h, err := readHead(line)
+		h, err := ledger.ParseHead(line)
 		if err != nil {
 			return err
 		}
-		if n := len(list); n > 0 && h.seq <= list[n-1].seq {
-			return fmt.Errorf("record %d comes after record %d", h.seq, list[n-1].seq)
+		if n := len(list); n > 0 && h.Seq <= list[n-1].seq {
+			return fmt.Errorf("record %d comes after record %d", h.Seq, list[n-1].seq)
 		}
-		list = append(list, leafAt{h.seq, tlog.RecordHash(line)})
+		list = append(list, leafAt{h.Seq, tlog.RecordHash(line)})
+		v.proof.times[h.Seq+1] = h.At
 		return v.r.earlier(line)
 	})
 	return list, ok
@@ -181,12 +184,23 @@ func (v *verifier) records(ctx context.Context, root *tree) bool {
 	ok := v.file(ctx, "ledger/records.jsonl", func(line []byte) error {
 		first := root.Count() == begin
 		root.add(tlog.RecordHash(line))
-		if err := v.r.record(line); err != nil {
+		err := v.r.record(line)
+		if first && errors.Is(err, ledger.ErrStanding) {
+			v.find("ledger/earlier.jsonl", err.Error(), doAskHistory)
+		}
+		if err != nil {
 			return err
 		}
-		if at := v.r.state.At; first && begin > 0 && !at.Before(v.r.before()) {
+		at := v.r.state.At
+		if root.wanted[root.Count()] {
+			v.proof.times[root.Count()] = at
+		}
+		if first {
+			v.proof.begun = at
+		}
+		if first && begin > 0 && !at.Before(v.r.before()) {
 			v.find("ledger/records.jsonl", fmt.Sprintf("records start at %d of %s, too late to prove the first day: one before %s is needed",
-				begin, at.Format(event.TimeFormat), v.r.before().Format(event.TimeFormat)), doAskHistory)
+				begin, instant(at), instant(v.r.before())), doAskHistory)
 		}
 		return nil
 	})
@@ -205,6 +219,16 @@ func (v *verifier) compareRoot(root tlog.Hash) {
 		v.find("ledger/records.jsonl", fmt.Sprintf("with the earlier leaves there are %d records; the checkpoint signs %d: some are missing or were added", v.proof.size, head.Size), doAskAgain)
 	case root != head.Root:
 		v.find("ledger/records.jsonl", "records and earlier leaves do not give the root that the checkpoint signs: one was changed, exchanged or put in another place", doAskAgain)
+	case !head.At.Equal(v.r.state.At):
+		v.find("ledger/checkpoint", fmt.Sprintf("it says that its last record is of %s; that is of %s", instant(head.At), instant(v.r.state.At)), doAskHistory)
 	}
 	v.res.At = v.r.state.At
+}
+
+// instant says a time in a message.
+func instant(t time.Time) string {
+	if t.IsZero() {
+		return "no time"
+	}
+	return t.UTC().Format(time.RFC3339Nano)
 }

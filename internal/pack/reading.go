@@ -1,9 +1,7 @@
 package pack
 
 import (
-	"bytes"
 	"errors"
-	"fmt"
 	"slices"
 	"time"
 
@@ -63,59 +61,11 @@ func newReading(sources []string, period coverage.Interval) *reading {
 // record of that time holds no event of the first day or later.
 func (r *reading) before() time.Time { return r.days.From.Add(-event.MaxAhead) }
 
-// A head is the start of a record line.
-type head struct {
-	seq  uint64
-	at   time.Time
-	kind string
-}
-
-// readHead reads what every record line begins with; most earlier records need
-// no more. A line in another form is parsed whole.
-func readHead(line []byte) (head, error) {
-	const seqKey, atKey, kindKey = `{"seq":`, `,"at":"`, `","kind":"`
-	if rest, ok := bytes.CutPrefix(line, []byte(seqKey)); ok {
-		var seq uint64
-		n := 0
-		for ; n < len(rest) && n < 19 && rest[n] >= '0' && rest[n] <= '9'; n++ {
-			seq = seq*10 + uint64(rest[n]-'0')
-		}
-		at := n + len(atKey)
-		kind := at + len(event.TimeFormat) + len(kindKey)
-		if n > 0 && len(rest) > kind && string(rest[n:at]) == atKey && string(rest[kind-len(kindKey):kind]) == kindKey {
-			t, err := event.ParseTime(string(rest[at : at+len(event.TimeFormat)]))
-			end := bytes.IndexByte(rest[kind:], '"')
-			if err == nil && end > 0 {
-				return head{seq, t, string(rest[kind : kind+end])}, nil
-			}
-		}
-	}
-	rec, err := ledger.ParseRecord(line)
-	if err != nil && !errors.Is(err, ledger.ErrUnknownKind) {
-		return head{}, err
-	}
-	return head{rec.Seq, rec.At, rec.Kind}, nil
-}
-
-// standing reports whether a pack carries an earlier record of the kind in full:
-// later ones depend on it.
-func standing(kind string) bool {
-	switch kind {
-	case ledger.KindKey, ledger.KindSource, ledger.KindHold, ledger.KindExpire, ledger.KindErase,
-		ledger.KindRefile, ledger.KindRollback:
-		return true
-	}
-	return false
-}
-
 // earlier takes in a record from before the start of the proof.
 func (r *reading) earlier(line []byte) error {
 	rec, err := ledger.ParseRecord(line)
-	if err != nil {
+	if err != nil && !errors.Is(err, ledger.ErrUnknownKind) {
 		return err
-	}
-	if !standing(rec.Kind) {
-		return fmt.Errorf("%w: %s record %d among the earlier ones", ledger.ErrRule, rec.Kind, rec.Seq)
 	}
 	if err := r.state.AddEarlier(rec); err != nil {
 		return err
@@ -169,8 +119,8 @@ func (r *reading) batch(seq uint64, b *ledger.Batch) {
 }
 
 // place returns the file that a segment's lines are in, and the section's index.
-// A section that this version does not know has no file: its lines will be
-// missed under other.
+// Records with other sections are refused; a line with one is sent to other, where
+// it does not belong.
 func place(source string, s event.Section) (file, section uint8) {
 	if s == event.Rejects {
 		return rejectsIndex, rejectsIndex

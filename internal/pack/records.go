@@ -67,26 +67,26 @@ type carried struct {
 	voids                    []uint64
 	first                    uint64
 	started                  bool
-	held                     []byte // the last record, as long as the proof has not started
-	heldHead                 head
+	held                     []byte        // the last record, as long as the proof has not started
+	heldHead                 ledger.Record // without its member
 }
 
 func (c *carried) take(line []byte) error {
-	h, err := readHead(line)
+	h, err := ledger.ParseHead(line)
 	if err != nil {
 		return err
 	}
-	if seq := c.root.Count(); h.seq != seq {
-		return fmt.Errorf("%w: record %d came where %d was due", ErrMismatch, h.seq, seq)
+	if seq := c.root.Count(); h.Seq != seq {
+		return fmt.Errorf("%w: record %d came where %d was due", ErrMismatch, h.Seq, seq)
 	}
 	c.root.Add(tlog.RecordHash(line))
-	if h.kind == ledger.KindVoid {
-		c.voids = append(c.voids, h.seq)
+	if h.Kind == ledger.KindVoid {
+		c.voids = append(c.voids, h.Seq)
 	}
 	if c.started {
 		return c.carry(line)
 	}
-	if h.at.Before(c.r.before()) {
+	if h.At.Before(c.r.before()) {
 		if err := c.pass(); err != nil {
 			return err
 		}
@@ -108,7 +108,7 @@ func (c *carried) pass() error {
 	if _, err := c.leaves.WriteString(base64.StdEncoding.EncodeToString(leaf[:]) + "\n"); err != nil {
 		return err
 	}
-	if !standing(c.heldHead.kind) {
+	if !ledger.Stands(c.heldHead.Kind) {
 		return nil
 	}
 	if err := c.r.earlier(c.held); err != nil {
@@ -123,7 +123,7 @@ func (c *carried) begin() error {
 	if len(c.held) == 0 {
 		return nil
 	}
-	c.first = c.heldHead.seq
+	c.first = c.heldHead.Seq
 	c.r.state.Size = c.first
 	return c.carry(c.held)
 }

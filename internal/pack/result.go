@@ -38,6 +38,7 @@ type Result struct {
 	Content   string    `json:"content,omitempty"` // digest, as computed
 	Counts    Counts    `json:"counts"`            // as counted, not as stated
 	Gaps      int       `json:"gaps"`              // stretches of the period that are not covered
+	NotDue    int       `json:"not_due"`           // further ones that the ledger calls not due yet, or before onboarding
 	Findings  []Finding `json:"findings"`
 	More      int       `json:"more_findings,omitzero"` // beyond those listed
 	Notes     []string  `json:"notes,omitempty"`

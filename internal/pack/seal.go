@@ -99,6 +99,9 @@ func (w *writer) seal() error {
 	if err != nil {
 		return err
 	}
+	if len(manifest) > maxManifest {
+		return fmt.Errorf("pack: the manifest has %d bytes; no verifier reads more than %d", len(manifest), maxManifest)
+	}
 	sig, err := note.Sign(&note.Note{Text: signedText(head.Origin, manifest)}, w.p.Signer)
 	if err != nil {
 		return fmt.Errorf("pack: sign the manifest: %w", err)

@@ -165,7 +165,7 @@ func (r *reading) dayCounts() []DayCount {
 		for i := range n {
 			day := dayTime(first + int32(i))
 			one := coverage.Interval{From: day, To: day.Add(24 * time.Hour)}
-			d := DayCount{Source: source, Day: day, Sections: map[event.Section]uint64{}}
+			d := DayCount{Source: source, Day: day}
 			for len(covered) > 0 && !covered[0].To.After(one.From) {
 				covered = covered[1:]
 			}
@@ -186,6 +186,9 @@ func (r *reading) dayCounts() []DayCount {
 				continue
 			}
 			d.Events += s.count
+			if d.Sections == nil {
+				d.Sections = map[event.Section]uint64{}
+			}
 			d.Sections[sectionName(s.section)] += s.count
 		}
 	}

@@ -12,9 +12,10 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"time"
 
+	"exhibit/internal/coverage"
 	"exhibit/internal/event"
+	"exhibit/internal/ledger"
 
 	"golang.org/x/sync/errgroup"
 )
@@ -138,29 +139,28 @@ func (v *verifier) readManifest() bool {
 		return false
 	}
 	v.m = m
-	v.res.Title, v.res.Framework, v.res.Period = m.Title, strings.TrimSpace(m.Framework.Name+" "+m.Framework.Version), m.periodText()
+	v.res.Title, v.res.Framework = m.Title, strings.TrimSpace(m.Framework.Name+" "+m.Framework.Version)
 	v.res.Sources, v.res.Origin = m.Sources, m.Origin
 	sum := sha256.Sum256([]byte(m.Query))
 	if hex.EncodeToString(sum[:]) != m.QuerySHA256 {
 		v.find("manifest.json", "the hash of the query text is not that of the query text", doAskAgain)
 	}
-	v.compareZone()
+	v.comparePeriod()
 	return true
 }
 
-// compareZone notes when this machine knows other offsets for the pack's zone.
-func (v *verifier) compareZone() {
-	loc, err := time.LoadLocation(v.m.Zone.Name)
-	if err != nil {
-		v.res.Notes = append(v.res.Notes, fmt.Sprintf("This program does not know the time zone %q; local times were checked with the offsets that the manifest states.", v.m.Zone.Name))
-		return
-	}
-	for _, o := range v.m.Zone.Offsets {
-		if _, seconds := o.From.In(loc).Zone(); seconds != o.Seconds {
-			v.res.Notes = append(v.res.Notes, fmt.Sprintf("The zone data here give %s another offset at %s than the manifest states (%s); UTC columns are not concerned.",
-				v.m.Zone.Name, o.From.Format(time.RFC3339), v.m.Software.TZData))
-			return
-		}
+// comparePeriod says the period, in local time when the manifest's zone is what this
+// machine knows it to be: with other offsets, other instants would look like whole days.
+func (v *verifier) comparePeriod() {
+	holds, known := v.m.Zone.holds(coverage.Touched(v.m.Period.interval()))
+	v.res.Period = v.m.periodText(holds)
+	switch {
+	case holds:
+	case known:
+		v.res.Notes = append(v.res.Notes, fmt.Sprintf("The zone data here give %s other offsets than the manifest states (%s): the period is shown in UTC, and local times in this pack may be wrong; UTC columns are not concerned.",
+			v.m.Zone.Name, v.m.Software.TZData))
+	default:
+		v.res.Notes = append(v.res.Notes, fmt.Sprintf("This program does not know the time zone %q: the period is shown in UTC, and local times were checked with the offsets that the manifest states.", v.m.Zone.Name))
 	}
 }
 
@@ -203,8 +203,11 @@ func (v *verifier) content(ctx context.Context) error {
 	v.res.Counts = s.Counts
 	for _, spans := range s.Spans {
 		for _, span := range spans {
-			if span.Gap() {
+			switch {
+			case span.Gap():
 				v.res.Gaps++
+			case span.State != ledger.Covered:
+				v.res.NotDue++
 			}
 		}
 	}

@@ -29,27 +29,29 @@ for l in lines("SHA256SUMS"):
 m = json.load(open(os.path.join(root, "manifest.json"), encoding="utf-8"))
 def time(s): return datetime.datetime.strptime(s[:19], "%Y-%m-%dT%H:%M:%S")
 start, end = time(m["period"]["from"]).date(), (time(m["period"]["to"]) - datetime.timedelta(seconds=1)).date()
-size, segments, gone, erased = 0, collections.defaultdict(list), set(), set()
+size, at, segments, gone, erased = 0, "", collections.defaultdict(list), set(), set()
 def leaves():
-    global size
+    global size, at
     for l in lines("ledger/earlier-leaves"): size += 1; yield base64.b64decode(l + b"==")
     for n, l in enumerate(lines("ledger/records.jsonl")):
         r = json.loads(l); yield leaf(l)
+        if r["at"] < at: bad.append("ledger/records.jsonl: record %d is older than the one in front of it" % r["seq"])
+        at = r["at"]
         if r["seq"] != size: bad.append("ledger/records.jsonl: record %d where %d was due" % (r["seq"], size))
         if n == 0 and size and time(r["at"]) >= time(str(start) + "T00:00:00") - datetime.timedelta(hours=1):
             bad.append("ledger/records.jsonl: it starts too late for the period")
         size += 1
-        for b in r.get("batch", []):
+        for b in r.get("batch", []) if r["kind"] == "batch" else []:
             for s in b.get("segments", []):
                 name = "exhibit" if b["source"] == "exhibit" and s["section"] != "rejects" else s["section"]
                 if b["source"] in m["sources"] and str(start) <= s["day"] <= str(end):
                     segments[name].append((s["section"], s["day"], r["seq"], b["source"].encode(), s["count"], s["root"]))
-        for s in r.get("expire", r.get("rollback", {})).get("segments", []):
+        for s in r.get(r["kind"], {}).get("segments", []) if r["kind"] in ("expire", "rollback") else []:
             gone.add((s["section"], s["day"], s["seq"], s["source"].encode(), s["count"], s["root"]))
-        for e in r.get("erase", r.get("refile", {})).get("events", []): erased.add((r["seq"], e["seq"], e["leaf"]))
+        for e in r.get(r["kind"], {}).get("events", []) if r["kind"] in ("erase", "refile") else []: erased.add((r["seq"], e["seq"], e["leaf"]))
 head = open(os.path.join(root, "ledger/checkpoint"), encoding="utf-8").read().split("\n")
 log = b64(tree(leaves()))
-if [str(size), log] != head[1:3]: bad.append("ledger/records.jsonl: not the %s records that the checkpoint signs" % head[1])
+if [str(size), log, "at " + at] != head[1:4]: bad.append("ledger/records.jsonl: not the %s records that the checkpoint signs" % head[1])
 order = "logins failed-auth mfa admin-changes access-grants credentials change-management data-access audit-log-config other rejects".split()
 for name in order + ["exhibit"] * ("exhibit" in m["sources"]):
     file = lines("events/%s.jsonl" % name)

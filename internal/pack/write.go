@@ -75,6 +75,8 @@ func (p *Params) check() (ledger.Checkpoint, error) {
 		return fail("the period %s to %s does not begin and end at whole seconds", p.Period.From, p.Period.To)
 	case len(p.Sheet.Sources) == 0:
 		return fail("no source is in scope")
+	case dayRows(p.Period, p.Sheet.Sources) > maxDayRows:
+		return fail("the period has too many days for its sources: %d rows of day and source; at most %d", dayRows(p.Period, p.Sheet.Sources), maxDayRows)
 	case len(p.Sheet.Sources) > maxSources:
 		return fail("%d sources are in scope; at most %d can be", len(p.Sheet.Sources), maxSources)
 	case p.Signer == nil || p.Cover == nil:
@@ -251,8 +253,22 @@ func (w *writer) count(lanes []*lane) {
 	w.r.count(c)
 }
 
+// absentSources adds the sources that are configured in the days of the pack, are not
+// in it, and have no events either: one that was down all the time must not go unsaid.
+func (r *reading) absentSources() {
+	for _, s := range r.state.Latest() {
+		_, inScope := r.index(s.Name)
+		first, _ := r.state.First(s.Name)
+		gone := s.Change == "removed" && s.At.Before(r.days.From)
+		if !inScope && !gone && first.At.Before(r.days.To) && r.absent[s.Name] == nil {
+			r.absent[s.Name] = &Absent{Source: s.Name}
+		}
+	}
+}
+
 // count fills in what follows from the records and the counts per file.
 func (r *reading) count(c *Counts) {
+	r.absentSources()
 	for _, s := range c.Sections {
 		c.Events += s.Events
 		c.Lines += s.Lines

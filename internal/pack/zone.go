@@ -21,6 +21,21 @@ type offset struct {
 	Seconds int       `json:"seconds"`
 }
 
+// maxOffsets is more than the changes of any zone from 1970 to 2199: each instant
+// goes through the list.
+const maxOffsets = 1000
+
+// holds reports whether the offsets are those that this machine knows for the zone's
+// name; known is false when it knows no such zone.
+func (z zone) holds(in coverage.Interval) (holds, known bool) {
+	loc, err := time.LoadLocation(z.Name)
+	if err != nil {
+		return false, false
+	}
+	want := newZone(loc, in)
+	return slices.EqualFunc(z.Offsets, want.Offsets, func(a, b offset) bool { return a.From.Equal(b.From) && a.Seconds == b.Seconds }), true
+}
+
 // newZone notes the offsets of loc that are in force in the interval.
 func newZone(loc *time.Location, in coverage.Interval) zone {
 	z := zone{Name: loc.String()}
@@ -37,8 +52,11 @@ func newZone(loc *time.Location, in coverage.Interval) zone {
 }
 
 func (z zone) check() error {
-	if len(z.Offsets) == 0 || z.Name == "" {
-		return fmt.Errorf("the zone %q has no offsets", z.Name)
+	if z.Name == "" || z.Name == time.Local.String() {
+		return fmt.Errorf("the zone %q means another one on every machine", z.Name)
+	}
+	if len(z.Offsets) == 0 || len(z.Offsets) > maxOffsets {
+		return fmt.Errorf("the zone %q has %d offsets", z.Name, len(z.Offsets))
 	}
 	if !slices.IsSortedFunc(z.Offsets, func(a, b offset) int { return a.From.Compare(b.From) }) {
 		return fmt.Errorf("the offsets of zone %q are not in order", z.Name)

@@ -65,7 +65,7 @@ func (h *Head) CheckSigned(keys note.Verifiers) error {
 	if err != nil {
 		return err
 	}
-	if c.Size != h.State.Size || c.Root != root {
+	if c.Size != h.State.Size || c.Root != root || !c.At.Equal(h.State.At) {
 		return fmt.Errorf("store: the checkpoint of record %d is not that of the records in front of it: the ledger was changed", h.State.Size-1)
 	}
 	return nil

@@ -75,7 +75,7 @@ func (l *Log) Head() store.Head {
 // Add commits a record of any kind. Seq is set.
 func (l *Log) Add(at time.Time, r ledger.Record) uint64 {
 	l.T.Helper()
-	r.Seq, r.At = l.head.State.Size, at.UTC()
+	r = l.head.State.Next(at.UTC(), r)
 	line, err := r.Line()
 	if err != nil {
 		l.T.Fatal(err)
@@ -88,7 +88,7 @@ func (l *Log) Add(at time.Time, r ledger.Record) uint64 {
 	if err != nil {
 		l.T.Fatal(err)
 	}
-	row.Checkpoint, err = ledger.Checkpoint{Origin: Origin, Size: l.head.State.Size, Root: root}.Sign(l.Key)
+	row.Checkpoint, err = ledger.Checkpoint{Origin: Origin, Size: l.head.State.Size, Root: root, At: r.At}.Sign(l.Key)
 	if err != nil {
 		l.T.Fatal(err)
 	}

@@ -20,6 +20,7 @@ import (
 func agreeing() map[string]string {
 	return map[string]string{
 		"aws-cloudtrail": "aws-cloudtrail",
+		"scalr":          "scalr",
 		"okta":           "okta",
 	}
 }

@@ -105,6 +105,7 @@ type Kind struct {
 func Kinds() []Kind {
 	return []Kind{
 		hcpTerraform(),
+		scalr(),
 		cloudTrail(),
 		okta(),
 		exhibit(),

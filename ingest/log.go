@@ -70,6 +70,7 @@ type Log struct {
 	turn chan struct{} // holds one while somebody writes; the members below are theirs
 
 	file     *ledger.File
+	cosigner note.Signer    // during a rotation: the key that takes over
 	written  time.Time      // when the last record was made, with monotonic reading
 	open     *sealed        // offered, and not known whether the ledger has it
 	spoiled  bool           // rows were sent under the next seq: only their own record or a void may take it

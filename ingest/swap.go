@@ -9,6 +9,7 @@ import (
 	"exhibit/internal/ledger"
 	"exhibit/internal/store"
 
+	"golang.org/x/mod/sumdb/note"
 	"golang.org/x/mod/sumdb/tlog"
 )
 
@@ -42,7 +43,7 @@ func (l *Log) seal(r ledger.Record) (sealed, error) {
 	if err != nil {
 		return sealed{}, err
 	}
-	s.row.Checkpoint, err = ledger.Checkpoint{Origin: l.Key.Name(), Size: s.next.State.Size, Root: root, At: r.At}.Sign(l.Key)
+	s.row.Checkpoint, err = ledger.Checkpoint{Origin: l.Key.Name(), Size: s.next.State.Size, Root: root, At: r.At}.Sign(l.signers()...)
 	if err != nil {
 		return sealed{}, err
 	}
@@ -181,4 +182,13 @@ func waitLonger(ctx context.Context, attempt int) error {
 	case <-timer.C:
 		return nil
 	}
+}
+
+// signers returns who signs the next checkpoint: the key, and the one that it hands
+// over to.
+func (l *Log) signers() []note.Signer {
+	if l.cosigner != nil {
+		return []note.Signer{l.Key, l.cosigner}
+	}
+	return []note.Signer{l.Key}
 }

@@ -17,13 +17,20 @@ import (
 	"exhibit/internal/pack/verifier"
 )
 
-type keyCmd struct{}
+type keyCmd struct {
+	Rotate bool `help:"Hand over to a new key. Whoever has the old one can follow to the new one."`
+}
 
 // Run prints the public key.
-func (keyCmd) Run(c *cli) error {
+func (cmd keyCmd) Run(ctx context.Context, c *cli, log *slog.Logger) error {
 	config, err := c.config()
 	if err != nil {
 		return err
+	}
+	if cmd.Rotate {
+		if err := rotate(ctx, config, log); err != nil {
+			return err
+		}
 	}
 	key, err := ingest.Dir(config.Data).Key(config.Origin)
 	if err != nil {
@@ -31,6 +38,41 @@ func (keyCmd) Run(c *cli) error {
 	}
 	fmt.Println(key.Public)
 	return nil
+}
+
+func rotate(ctx context.Context, config Config, log *slog.Logger) error {
+	w, err := openWriter(ctx, config, log, ingest.Accept{})
+	if err != nil {
+		return err
+	}
+	err = w.rotate(ctx)
+	return errors.Join(err, w.Close())
+}
+
+func (w *writer) rotate(ctx context.Context) error {
+	if err := w.declare(ctx, true); err != nil {
+		return err
+	}
+	next, err := w.dir.NextKey(w.ledger.Key.Name())
+	if err != nil {
+		return err
+	}
+	if err := w.ledger.Rotate(ctx, next); err != nil {
+		return err
+	}
+	if err := w.dir.FinishRotation(ctx, w.db); err != nil {
+		return err
+	}
+	return w.diary.Write(ctx, source.Act{Action: "key.rotate", Outcome: event.Success, Actor: operator(), Target: source.Party{Type: "key", Name: next.Public}})
+}
+
+// operator is who runs a command, as an actor of an act.
+func operator() source.Party {
+	u, err := user.Current()
+	if err != nil {
+		return source.Party{Type: event.User, ID: "unknown"}
+	}
+	return source.Party{Type: event.User, ID: u.Username, Name: u.Name}
 }
 
 type verifyCmd struct {
@@ -67,7 +109,7 @@ type auditCmd struct {
 	Days int `help:"Only segments of the last so many days. Default: all."`
 }
 
-// Run compares what is stored with the ledger, and keeps the result as an event.
+// Run compares what is stored with the ledger.
 func (cmd auditCmd) Run(ctx context.Context, c *cli, log *slog.Logger) error {
 	config, err := c.config()
 	if err != nil {

@@ -123,6 +123,9 @@ func openWriter(ctx context.Context, config Config, log *slog.Logger, accept ing
 }
 
 func (s *installation) startWriting(ctx context.Context, accept ingest.Accept) (*writer, error) {
+	if err := s.dir.FinishRotation(ctx, s.db); err != nil {
+		return nil, err
+	}
 	key, err := s.dir.Key(s.config.Origin)
 	if err != nil {
 		return nil, err
@@ -161,7 +164,7 @@ func (s *installation) logOptions(key ledger.SigningKey, accept ingest.Accept) i
 	for _, c := range s.config.Sources {
 		kindOf[c.Name] = c.Kind
 	}
-	return ingest.LogOptions{DB: s.db, Key: key, Path: s.dir.Ledger(), Now: time.Now, Random: random(), Log: s.log, Accept: accept,
+	return ingest.LogOptions{DB: s.db, Key: key, Path: s.dir.Ledger(), Now: time.Now, Random: random(), Log: s.log, Accept: accept, MinFree: uint64(s.config.MinFree),
 		Renormalize: ingest.Renormalizer(func(name string) (source.Kind, bool) {
 			k, ok := kinds[kindOf[name]]
 			return k, ok

@@ -102,51 +102,61 @@ func later(a, b time.Time) time.Time {
 	return a
 }
 
+// lookUp is how many events are looked up at a time: enough that statements cost
+// little, few enough that the answer, when all of them are stored, takes little memory.
+const lookUp = 8192
+
 // dedupeEvents keeps of the offered items those that are new.
 func (l *Log) dedupeEvents(ctx context.Context, snap store.Snapshot, s *sourceBatch, offered []*Item) error {
-	if len(offered) == 0 {
-		return nil
-	}
-	ids := make([]string, 0, len(offered))
-	from, to := offered[0].Event.Time, offered[0].Event.Time
-	for _, item := range offered {
-		e := item.Event
-		if e.Time.Before(from) {
-			from = e.Time
+	first := make(map[string]*Item, len(offered))
+	for piece := range slices.Chunk(offered, lookUp) {
+		stored, err := l.stored(ctx, snap, s.Source, piece)
+		if err != nil {
+			return err
 		}
-		to = later(to, e.Time)
-		ids = append(ids, e.ID)
+		for _, item := range piece {
+			if err := l.dedupeEvent(ctx, snap, s, item, stored, first); err != nil {
+				return err
+			}
+		}
 	}
-	stored, err := l.DB.Stored(ctx, snap, s.Source, ids, from, to)
-	if err != nil {
-		return err
+	return nil
+}
+
+// stored returns what the store has under the ids of the items.
+func (l *Log) stored(ctx context.Context, snap store.Snapshot, source string, items []*Item) (map[string]event.Event, error) {
+	ids := make([]string, 0, len(items))
+	from, to := items[0].Event.Time, items[0].Event.Time
+	for _, item := range items {
+		if t := item.Event.Time; t.Before(from) {
+			from = t
+		}
+		to = later(to, item.Event.Time)
+		ids = append(ids, item.Event.ID)
 	}
-	first := make(map[string]*Item, len(ids))
-	for _, item := range offered {
-		before, again := stored[item.Event.ID]
-		if again && before.Mapping != item.Event.Mapping {
+	return l.DB.Stored(ctx, snap, source, ids, from, to)
+}
+
+// dedupeEvent keeps an item when it is new: its id is neither stored nor among the
+// first ones that were offered with theirs.
+func (l *Log) dedupeEvent(ctx context.Context, snap store.Snapshot, s *sourceBatch, item *Item, stored map[string]event.Event, first map[string]*Item) error {
+	if before, again := stored[item.Event.ID]; again {
+		if before.Mapping != item.Event.Mapping {
 			// Other rules made the stored event. Whether the record changed is
 			// told by the record.
+			var err error
 			if before, err = l.asNow(ctx, snap, before, item); err != nil {
 				return err
 			}
 		}
-		if !again {
-			// The first of the offered ones stays, as it would have in two batches.
-			if earlier := first[item.Event.ID]; earlier != nil {
-				before, again = *earlier.Event, true
-			} else {
-				first[item.Event.ID] = item
-			}
-		}
-		if !again {
-			s.items = append(s.items, item)
-			continue
-		}
-		if err := l.settle(s, item, &before); err != nil {
-			return err
-		}
+		return l.settle(s, item, &before)
 	}
+	// The first of the offered ones stays, as it would have in two batches.
+	if earlier := first[item.Event.ID]; earlier != nil {
+		return l.settle(s, item, earlier.Event)
+	}
+	first[item.Event.ID] = item
+	s.items = append(s.items, item)
 	return nil
 }
 

@@ -179,9 +179,10 @@ func (p *Preparer) Take() Parcel {
 }
 
 // Limits of one ledger record. A record of this size is committed in well under a
-// second, and its rows are what a failed attempt has to send again.
+// second, and its rows are what a failed attempt has to send again. An import holds
+// two of them, in less than 256 MiB.
 const (
-	maxEvents = 50_000
-	maxBytes  = 64 << 20
+	maxEvents = 32_768
+	maxBytes  = 32 << 20
 	maxWait   = time.Second
 )

@@ -16,16 +16,23 @@ import (
 // the events that the ids belong to, both included; an event that is filed at a
 // time that is not its own is found at any time.
 func (db *DB) Stored(ctx context.Context, snap Snapshot, source string, ids []string, from, to time.Time) (map[string]event.Event, error) {
-	if none, err := db.noneStored(ctx, source, from, to); none || err != nil {
-		return nil, err
+	fail := func(err error) (map[string]event.Event, error) {
+		return nil, fmt.Errorf("store: look up %d ids of %s: %w", len(ids), source, err)
+	}
+	inSpan, filed, err := db.any(ctx, source, from, to)
+	if err != nil {
+		return fail(err)
+	}
+	if !inSpan && !filed { // as nearly all new events find it
+		return nil, nil
 	}
 	table, err := ext.NewTable("wanted", ext.Column("id", "String"))
 	if err != nil {
-		return nil, fmt.Errorf("store: look up ids: %w", err)
+		return fail(err)
 	}
 	for _, id := range ids {
 		if err := table.Append(id); err != nil {
-			return nil, fmt.Errorf("store: look up ids: %w", err)
+			return fail(err)
 		}
 	}
 	found := make(map[string]event.Event)
@@ -34,32 +41,32 @@ func (db *DB) Stored(ctx context.Context, snap Snapshot, source string, ids []st
 		return nil
 	}
 	with := clickhouse.Context(ctx, clickhouse.WithExternalTable(table))
-	err = db.eachEvent(with, keep, "SELECT "+eventColumns(false)+" FROM "+db.table("events")+
-		" WHERE source = $1 AND time >= fromUnixTimestamp64Nano($2) AND time <= fromUnixTimestamp64Nano($3)"+
-		" AND id IN (SELECT id FROM wanted) AND "+snap.where(), source, nanos(from), nanos(to))
-	if err != nil {
-		return nil, fmt.Errorf("store: look up %d ids of %s: %w", len(ids), source, err)
+	if inSpan {
+		err := db.eachEvent(with, keep, "SELECT "+eventColumns(false)+" FROM "+db.table("events")+
+			" WHERE source = $1 AND time >= fromUnixTimestamp64Nano($2) AND time <= fromUnixTimestamp64Nano($3)"+
+			" AND id IN (SELECT id FROM wanted) AND "+snap.where()+smallBlocks, source, nanos(from), nanos(to))
+		if err != nil {
+			return fail(err)
+		}
 	}
-	err = db.eachEvent(with, keep, "SELECT "+eventColumns(false)+" FROM "+db.table("events")+
-		" WHERE source = $1 AND (time, id) IN (SELECT time, id FROM "+db.table("filed")+
-		" WHERE source = $1 AND id IN (SELECT id FROM wanted) AND "+snap.where()+") AND "+snap.where(), source)
-	if err != nil {
-		return nil, fmt.Errorf("store: look up %d filed ids of %s: %w", len(ids), source, err)
+	if filed {
+		err := db.eachEvent(with, keep, "SELECT "+eventColumns(false)+" FROM "+db.table("events")+
+			" WHERE source = $1 AND (time, id) IN (SELECT time, id FROM "+db.table("filed")+
+			" WHERE source = $1 AND id IN (SELECT id FROM wanted) AND "+snap.where()+") AND "+snap.where(), source)
+		if err != nil {
+			return fail(err)
+		}
 	}
 	return found, nil
 }
 
-// noneStored reports whether the source has no rows, of any batch, within the span
-// and none that are filed at a time not their own. A new import mostly finds it so.
-func (db *DB) noneStored(ctx context.Context, source string, from, to time.Time) (bool, error) {
-	var rows uint64
-	err := db.conn.QueryRow(ctx, "SELECT count() FROM (SELECT 1 FROM "+db.table("events")+
-		" WHERE source = $1 AND time >= fromUnixTimestamp64Nano($2) AND time <= fromUnixTimestamp64Nano($3) LIMIT 1"+
-		" UNION ALL SELECT 1 FROM "+db.table("filed")+" WHERE source = $1 LIMIT 1)", source, nanos(from), nanos(to)).Scan(&rows)
-	if err != nil {
-		return false, fmt.Errorf("store: look for rows of %s: %w", source, err)
-	}
-	return rows == 0, nil
+// any reports whether a source has rows within a span, both ends included, and
+// whether it has any that are filed at a time not their own, in any batch.
+func (db *DB) any(ctx context.Context, source string, from, to time.Time) (inSpan, filed bool, err error) {
+	err = db.conn.QueryRow(ctx, "SELECT (SELECT count() > 0 FROM (SELECT 1 FROM "+db.table("events")+
+		" WHERE source = $1 AND time >= fromUnixTimestamp64Nano($2) AND time <= fromUnixTimestamp64Nano($3) LIMIT 1)) = 1,"+
+		" (SELECT count() > 0 FROM (SELECT 1 FROM "+db.table("filed")+" WHERE source = $1 LIMIT 1)) = 1", source, nanos(from), nanos(to)).Scan(&inSpan, &filed)
+	return inSpan, filed, err
 }
 
 // Event returns one event with its batch. It is not found when the snapshot does

@@ -22,7 +22,7 @@ func (db *DB) EachEvent(ctx context.Context, snap Snapshot, sources []string, da
 		" ORDER BY section, toDate(time), batch, source, time, id"+smallBlocks, sources, nanos(days.From), nanos(days.To))
 }
 
-// smallBlocks ends a statement whose answer holds whole records: the driver keeps
+// smallBlocks ends a statement whose answer is many whole events: the driver keeps
 // several blocks of it in memory, each of this many rows.
 const smallBlocks = " SETTINGS max_block_size = 2048"
 

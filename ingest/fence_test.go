@@ -185,7 +185,7 @@ func TestWritersRace(t *testing.T) {
 	w := s.open()
 	committed := make(map[string]bool)
 	n := 0
-	for round := range 20 {
+	for round := range max(soak(t, 20), 20) {
 		copied := *s
 		copied.dir = ingest.Dir(t.TempDir())
 		for _, name := range []string{"signing.key", "secret", "ledger.jsonl"} {

@@ -334,8 +334,9 @@ func TestForgedLedgers(t *testing.T) {
 	})
 	t.Run("a record too many in the store", func(t *testing.T) {
 		s := newSite(t)
-		size := fill(t, s, history(20)).log.Head().State.Size
-		line, err := ledger.Record{Seq: size, At: time.Now().UTC(), Kind: ledger.KindGap, Gap: &ledger.Gap{Source: "hcp-prod"}}.Line()
+		state := fill(t, s, history(20)).log.Head().State
+		size := state.Size
+		line, err := ledger.Record{Seq: size, At: time.Now().UTC(), Standing: state.Standing, Kind: ledger.KindGap, Gap: &ledger.Gap{Source: "hcp-prod"}}.Line()
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -347,8 +348,8 @@ func TestForgedLedgers(t *testing.T) {
 	})
 	t.Run("a record too many in the copy", func(t *testing.T) {
 		s := newSite(t)
-		w := fill(t, s, history(20))
-		line, err := ledger.Record{Seq: w.log.Head().State.Size, At: time.Now().UTC(), Kind: ledger.KindGap, Gap: &ledger.Gap{Source: "hcp-prod"}}.Line()
+		state := fill(t, s, history(20)).log.Head().State
+		line, err := ledger.Record{Seq: state.Size, At: time.Now().UTC(), Standing: state.Standing, Kind: ledger.KindGap, Gap: &ledger.Gap{Source: "hcp-prod"}}.Line()
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -59,6 +59,7 @@ func (h *Handoff) Serve(ctx context.Context, l net.Listener) error {
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /import", h.takeImport)
 	mux.HandleFunc("POST /act", h.takeAct)
+	mux.HandleFunc("POST /note", h.takeNote)
 	server := &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second, ErrorLog: slog.NewLogLogger(h.Slog.Handler(), slog.LevelWarn)}
 	stop := context.AfterFunc(ctx, func() {
 		// Whoever hands over just now sees the connection close and says so.

@@ -28,6 +28,7 @@ type cli struct {
 	Demo    demoCmd    `cmd:"" help:"Try it: generated history, an identity provider, the whole product."`
 	Import  importCmd  `cmd:"" help:"Bring in files: JSON arrays, lines or saved API pages, plain, gzip or zstd."`
 	Pack    packCmd    `cmd:"" help:"Make an evidence pack."`
+	Note    noteCmd    `cmd:"" help:"Keep a note about a gap in the ledger: it explains the gap and is in every pack."`
 	Verify  verifyCmd  `cmd:"" help:"Check an evidence pack, as exhibit-verify does."`
 	Audit   auditCmd   `cmd:"" help:"Recompute what is stored and compare it with the ledger."`
 	Key     keyCmd     `cmd:"" help:"Print the public key that verifies packs and checkpoints."`

@@ -133,8 +133,14 @@ func (f *fields) embedded(member func(f *fields, name string)) {
 		f.object(member)
 		return
 	}
-	text := strings.TrimSpace(f.text())
-	if f.err != nil || !strings.HasPrefix(text, "{") {
+	if text := strings.TrimSpace(f.text()); strings.HasPrefix(text, "{") {
+		f.inside(text, member)
+	}
+}
+
+// inside reads the object in a text that was taken out of the record.
+func (f *fields) inside(text string, member func(f *fields, name string)) {
+	if f.err != nil {
 		return
 	}
 	inner := new(fields)

@@ -1,6 +1,7 @@
 package source
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"embed"
 	"encoding/hex"
@@ -14,7 +15,7 @@ import (
 	"exhibit/internal/event"
 )
 
-//go:embed rules/*.tsv
+//go:embed rules/*.tsv rules/*.yaml
 var rulesFS embed.FS
 
 // rules classify the actions of one kind. Reading them is pure; they remember
@@ -24,6 +25,8 @@ type rules struct {
 	ocsf activities
 	hash string
 	name func(action) string // what an action is called; nil: its halves joined with a dot
+	said bool                // the second half is the verb in the record's words, no part of what it is called
+	fold bool                // patterns are in small letters, and match in any
 
 	known atomic.Pointer[map[action]*class] // replaced whole, never changed
 	learn sync.Mutex                        // held to replace known
@@ -101,6 +104,19 @@ func mustRules(name string) *rules {
 }
 
 func readRules(name string) (*rules, error) {
+	text, err := rulesFS.ReadFile("rules/" + name + ".tsv")
+	if err != nil {
+		return nil, fmt.Errorf("source: rules %s: %w", name, err)
+	}
+	lines, err := table(name, string(text), 6)
+	if err != nil {
+		return nil, err
+	}
+	return newRules(name, lines, text)
+}
+
+// newRules makes rules of lines of six columns; text is what they were read from.
+func newRules(name string, lines [][]string, text []byte) (*rules, error) {
 	hash := sha256.New()
 	read := func(name string, columns int) ([][]string, error) {
 		b, err := rulesFS.ReadFile("rules/" + name + ".tsv")
@@ -119,10 +135,7 @@ func readRules(name string) (*rules, error) {
 	if err != nil {
 		return nil, err
 	}
-	lines, err := read(name, 6)
-	if err != nil {
-		return nil, err
-	}
+	hash.Write(text)
 	if r.ocsf, err = readActivities(ocsf, verbs); err != nil {
 		return nil, err
 	}
@@ -208,14 +221,22 @@ func (r *rules) classify(a action) *class {
 	if r.name != nil {
 		text = r.name(a)
 	}
+	verb := text
+	if r.said {
+		text, verb = strings.Clone(a.noun), cmp.Or(a.verb, a.noun)
+	}
 	c := &class{action: text}
+	matched := text
+	if r.fold {
+		matched = strings.ToLower(text)
+	}
 	for i := range r.list {
-		if match(r.list[i].pattern, text) {
+		if match(r.list[i].pattern, matched) {
 			c.rule = &r.list[i]
 			break
 		}
 	}
-	c.activityID = r.ocsf.id(c.class, c.activity, text)
+	c.activityID = r.ocsf.id(c.class, c.activity, verb)
 	r.remember(action{strings.Clone(a.noun), strings.Clone(a.verb)}, c)
 	return c
 }

@@ -12,11 +12,16 @@ import (
 // transport, else it marks it to be filed at its receipt. It returns the record's
 // words when they are there.
 func setTime(e *event.Event, claimed string, transport time.Time) string {
+	return setTimeBy(e, claimed, transport, parseTime)
+}
+
+// setTimeBy is setTime for a source whose times are read in another way.
+func setTimeBy(e *event.Event, claimed string, transport time.Time, parse func(string) (time.Time, error)) string {
 	switch {
 	case claimed != "":
 		// What cannot be read stays the zero time, which is out of range: File then
 		// keeps the words and counts a wrong clock.
-		e.Time, _ = parseTime(claimed)
+		e.Time, _ = parse(claimed)
 	case !transport.IsZero():
 		e.Time, e.TimeBasis = transport.UTC(), event.BasisTransport
 	default:

@@ -1,0 +1,315 @@
+package source
+
+import (
+	"bytes"
+	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"exhibit/internal/event"
+
+	"github.com/goccy/go-yaml"
+)
+
+// A Mapping says how the records of a system that Exhibit has no kind for become
+// events. ParseMapping makes one.
+type Mapping struct {
+	file  mappingFile
+	rules *rules
+	hash  string
+
+	tree      pathTree
+	fields    [fieldCount][]template // in the order of mappedFields; the first that has a value counts
+	parseTime func(string) (time.Time, error)
+}
+
+// mappingFile is a mapping as it is written.
+type mappingFile struct {
+	Version   uint32              `yaml:"version"`
+	Title     string              `yaml:"title"`
+	Docs      string              `yaml:"docs"`
+	Records   []string            `yaml:"records"`
+	Fields    map[string]oneOrAll `yaml:"fields"`
+	Constants map[string]string   `yaml:"constants"`
+	Time      struct {
+		Formats []string `yaml:"formats"`
+		Zone    string   `yaml:"zone"`
+	} `yaml:"time"`
+	Outcome struct {
+		Success []string `yaml:"success"`
+		Failure []string `yaml:"failure"`
+		Default string   `yaml:"default"`
+	} `yaml:"outcome"`
+	ActorTypes map[string][]string `yaml:"actor_types"`
+	Skip       []string            `yaml:"skip"`
+	Rules      []mappingRule       `yaml:"rules"`
+}
+
+type mappingRule struct {
+	Action   string `yaml:"action"`
+	Section  string `yaml:"section"`
+	Failure  string `yaml:"failure"`
+	Class    uint32 `yaml:"class"`
+	Activity string `yaml:"activity"`
+}
+
+// oneOrAll is a list, or one value alone.
+type oneOrAll []string
+
+// UnmarshalYAML reads either.
+func (o *oneOrAll) UnmarshalYAML(text []byte) error {
+	var one string
+	if yaml.Unmarshal(text, &one) == nil {
+		*o = oneOrAll{one}
+		return nil
+	}
+	var list []string
+	if err := yaml.Unmarshal(text, &list); err != nil {
+		return errors.New("must be a path, or a list of paths")
+	}
+	*o = list
+	return nil
+}
+
+// A field is a place of an event that a mapping fills.
+type field int
+
+const (
+	fieldID field = iota
+	fieldTime
+	fieldAction
+	fieldOutcome
+	fieldError
+	fieldActorID
+	fieldActorName
+	fieldActorEmail
+	fieldActorType
+	fieldImpersonator
+	fieldTargetType
+	fieldTargetID
+	fieldTargetName
+	fieldIP
+	fieldUserAgent
+	fieldRequestID
+	fieldSessionID
+	fieldOrganisation
+	fieldWorkspace
+	fieldProject
+	fieldAccount
+	fieldChanges
+	fieldBefore
+	fieldAfter
+	fieldCount
+)
+
+// mappedFields are the names of fields in a mapping: those of the canonical line,
+// and error, before and after.
+func mappedFields() [fieldCount]string {
+	return [...]string{"id", "time", "action", "outcome", "error", "actor.id", "actor.name", "actor.email", "actor.type",
+		"actor.impersonator", "target.type", "target.id", "target.name", "ip", "user_agent", "request_id", "session_id",
+		"organisation", "scope.workspace", "scope.project", "scope.account", "changes", "before", "after"}
+}
+
+// ParseMapping reads a mapping in YAML. It is strict: what it does not know is a
+// mistake, and the error names all of them.
+func ParseMapping(text []byte) (*Mapping, error) {
+	return parseMapping(text, "json")
+}
+
+// parseMapping is ParseMapping with the rules that hold when the mapping has none.
+func parseMapping(text []byte, standard string) (*Mapping, error) {
+	m := &Mapping{}
+	if err := yaml.NewDecoder(bytes.NewReader(text), yaml.Strict()).Decode(&m.file); err != nil {
+		return nil, fmt.Errorf("source: mapping: %w", err)
+	}
+	if m.file.Version == 0 {
+		m.file.Version = 1
+	}
+	err := errors.Join(m.compileFields(), m.compileTime(), m.compileWords(), m.compileRules(text, standard))
+	if err != nil {
+		return nil, fmt.Errorf("source: mapping: %w", err)
+	}
+	sum := sha256.Sum256([]byte(m.rules.hash + string(text)))
+	m.hash = hex.EncodeToString(sum[:])
+	return m, nil
+}
+
+func (m *Mapping) compileFields() error {
+	var errs []error
+	known := mappedFields()
+	slots := map[string]int{}
+	for _, name := range slices.Sorted(maps.Keys(m.file.Fields)) {
+		at := slices.Index(known[:], name)
+		if at < 0 {
+			errs = append(errs, fmt.Errorf("fields: there is no field %q; the fields are %s", name, strings.Join(known[:], ", ")))
+			continue
+		}
+		json := field(at) == fieldChanges || field(at) == fieldBefore || field(at) == fieldAfter
+		for _, text := range m.file.Fields[name] {
+			t, err := parseTemplate(text, func(path string) (int, error) { return m.slot(slots, path, json) })
+			if err != nil {
+				errs = append(errs, fmt.Errorf("fields: %s: %w", name, err))
+			}
+			m.fields[at] = append(m.fields[at], t)
+		}
+	}
+	for name, value := range m.file.Constants {
+		at := slices.Index(known[:], name)
+		if at < 0 {
+			errs = append(errs, fmt.Errorf("constants: there is no field %q", name))
+			continue
+		}
+		m.fields[at] = append(m.fields[at], template{{text: value, slot: noSlot}})
+	}
+	if len(m.fields[fieldAction]) == 0 {
+		errs = append(errs, errors.New("fields: action is missing: say where a record says what was done"))
+	}
+	return errors.Join(errs...)
+}
+
+// slot returns where the value of a path goes.
+func (m *Mapping) slot(slots map[string]int, path string, json bool) (int, error) {
+	key := fmt.Sprint(path, json)
+	if at, ok := slots[key]; ok {
+		return at, nil
+	}
+	at := len(slots)
+	if at == maxPaths {
+		return 0, fmt.Errorf("path %q: there are more than %d paths", path, maxPaths)
+	}
+	slots[key] = at
+	return at, m.tree.add(path, slot{at, json})
+}
+
+// compileTime makes the function that reads times.
+func (m *Mapping) compileTime() error {
+	zone, err := time.LoadLocation(m.file.Time.Zone)
+	if err != nil || m.file.Time.Zone == "Local" {
+		return fmt.Errorf("time: there is no zone %q; zones are named like Europe/Berlin", m.file.Time.Zone)
+	}
+	var parsers []func(string) (time.Time, error)
+	for _, format := range m.file.Time.Formats {
+		switch {
+		case format == "rfc3339":
+			parsers = append(parsers, func(s string) (time.Time, error) { return time.Parse(time.RFC3339Nano, s) })
+		case format == "unix":
+			parsers = append(parsers, func(s string) (time.Time, error) {
+				if t, ok := epoch(s); ok {
+					return t, nil
+				}
+				return time.Time{}, errors.New("not a number of seconds since 1970")
+			})
+		case strings.Contains(format, "06"):
+			parsers = append(parsers, func(s string) (time.Time, error) { return time.ParseInLocation(format, s, zone) })
+		default:
+			return fmt.Errorf("time: format %q: write rfc3339, unix (seconds, or thousandths of them), or the moment 2006-01-02 15:04:05 -0700 as the source would", format)
+		}
+	}
+	if len(parsers) == 0 {
+		parsers = append(parsers, func(s string) (time.Time, error) { return parseTimeIn(s, zone) })
+	}
+	m.parseTime = func(s string) (t time.Time, err error) {
+		for _, parse := range parsers {
+			if t, err = parse(s); err == nil {
+				return t.UTC(), nil
+			}
+		}
+		return time.Time{}, err
+	}
+	return nil
+}
+
+// compileWords completes and checks the words for outcomes and actors.
+func (m *Mapping) compileWords() error {
+	var errs []error
+	var standard mappingFile
+	text, err := rulesFS.ReadFile("rules/json.yaml")
+	if err == nil {
+		err = yaml.Unmarshal(text, &standard)
+	}
+	errs = append(errs, err)
+	outcome := &m.file.Outcome
+	if len(outcome.Success) == 0 && len(outcome.Failure) == 0 {
+		outcome.Success, outcome.Failure = standard.Outcome.Success, standard.Outcome.Failure
+	}
+	if outcome.Default = cmp.Or(outcome.Default, event.Unknown); !isOutcome(outcome.Default) {
+		errs = append(errs, fmt.Errorf("outcome: default: %q is not success, failure or unknown", outcome.Default))
+	}
+	if len(m.file.ActorTypes) == 0 {
+		m.file.ActorTypes = standard.ActorTypes
+	}
+	for _, name := range slices.Sorted(maps.Keys(m.file.ActorTypes)) {
+		if name != event.User && name != event.Service && name != event.System {
+			errs = append(errs, fmt.Errorf("actor_types: %q is not user, service or system", name))
+		}
+	}
+	for _, words := range [][]string{outcome.Success, outcome.Failure, m.file.ActorTypes[event.User], m.file.ActorTypes[event.Service], m.file.ActorTypes[event.System], m.file.Skip} {
+		for i := range words {
+			words[i] = strings.ToLower(words[i])
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// compileRules makes the rules of the mapping, or takes the standard ones.
+func (m *Mapping) compileRules(text []byte, standard string) (err error) {
+	if len(m.file.Rules) == 0 {
+		m.rules, err = readRules(standard)
+	} else {
+		var lines [][]string
+		for i, r := range m.file.Rules {
+			line, err := r.line()
+			if err != nil {
+				return fmt.Errorf("rules: %d: %w", i+1, err)
+			}
+			lines = append(lines, line)
+		}
+		if last := lines[len(lines)-1]; last[0] != "*" {
+			lines = append(lines, []string{"*", "6003", "Other", string(unmapped), string(unmapped), statedOutcome})
+		}
+		m.rules, err = newRules("of the mapping", lines, text)
+	}
+	if err == nil {
+		m.rules.fold = true
+	}
+	return err
+}
+
+// statedOutcome is what rules say of outcomes that records state themselves.
+const statedOutcome = "success:success,failure:failure"
+
+// line writes a rule as in a rules file, with what is usual in its section where
+// it does not say.
+func (r *mappingRule) line() ([]string, error) {
+	section := event.Section(r.Section)
+	if r.Action == "" || section == "" {
+		return nil, errors.New("a rule needs an action and a section")
+	}
+	usual := map[event.Section]struct {
+		class    string
+		activity string
+	}{
+		event.Logins: {"3002", "Logon"}, event.FailedAuth: {"3002", "Logon"}, event.MFA: {"3002", "Preauth"},
+		event.Credentials: {"3004", byVerb}, event.AccessGrants: {"3005", byVerb}, event.AdminChanges: {"3004", byVerb},
+		event.ChangeManagement: {"6003", byVerb}, event.DataAccess: {"6003", "Read"}, event.AuditLogConfig: {"3004", byVerb},
+		event.Other: {"6003", "Other"},
+	}[section]
+	class, activity, failure := usual.class, cmp.Or(r.Activity, usual.activity), event.Section(cmp.Or(r.Failure, r.Section))
+	if r.Class != 0 {
+		class, activity = strconv.FormatUint(uint64(r.Class), 10), cmp.Or(r.Activity, byVerb)
+	}
+	if !section.Known() || !failure.Known() {
+		return nil, fmt.Errorf("%s: there is no section %q; the sections are %v", r.Action, cmp.Or(r.Failure, r.Section), event.Sections())
+	}
+	if r.Failure == "" && section == event.Logins {
+		failure = event.FailedAuth
+	}
+	return []string{strings.ToLower(r.Action), class, activity, string(section), string(failure), statedOutcome}, nil
+}

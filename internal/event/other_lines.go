@@ -46,8 +46,9 @@ func (e *Erased) Parse(line string) error {
 	r := reader{s: line}
 	*e = Erased{}
 	r.literal(erasedPrefix)
-	leaf, err := base64.StdEncoding.Strict().DecodeString(r.upTo('"'))
-	if err != nil || copy(e.Leaf[:], leaf) != len(e.Leaf) || len(leaf) != len(e.Leaf) {
+	leaf := r.upTo('"')
+	var err error
+	if e.Leaf, err = tlog.ParseHash(leaf); err != nil || e.Leaf.String() != leaf {
 		r.fail()
 	}
 	r.more = true

@@ -2,7 +2,6 @@ package pack
 
 import (
 	"context"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"strconv"
@@ -158,8 +157,8 @@ func (v *verifier) earlier(ctx context.Context) (list []leafAt, ok bool) {
 // are there in full.
 func (v *verifier) leaves(ctx context.Context, root *tree, standing []leafAt) bool {
 	ok := v.file(ctx, "ledger/earlier-leaves", func(line []byte) error {
-		var leaf tlog.Hash
-		if n, err := base64.StdEncoding.Strict().Decode(leaf[:], line); err != nil || n != len(leaf) || len(line) != 44 {
+		leaf, err := tlog.ParseHash(string(line))
+		if err != nil || leaf.String() != string(line) {
 			return errors.New("it is not 32 bytes of base64")
 		}
 		if len(standing) > 0 && standing[0].seq == root.Count() {

@@ -22,6 +22,8 @@ func agreeing() map[string]string {
 		"aws-cloudtrail": "aws-cloudtrail",
 		"scalr":          "scalr",
 		"okta":           "okta",
+		"hcp-platform":   "hcp-platform",
+		"entra-id":       "entra-id",
 	}
 }
 

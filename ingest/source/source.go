@@ -106,8 +106,12 @@ func Kinds() []Kind {
 	return []Kind{
 		hcpTerraform(),
 		scalr(),
+		terracotta(),
 		cloudTrail(),
 		okta(),
+		hcpPlatform(),
+		entraID(),
+		generic(),
 		exhibit(),
 	}
 }

@@ -1,0 +1,225 @@
+package source
+
+import (
+	"cmp"
+	"strings"
+	"time"
+
+	"exhibit/internal/event"
+)
+
+// entraID is the sign-ins and directory audits of Microsoft Entra ID, formerly Azure
+// Active Directory: as Microsoft Graph gives them, or diagnostic settings send them.
+func entraID() Kind {
+	x := &entra{rules: mustRules("entra-id")}
+	x.rules.fold = true
+	logged := Ability{Grade: Logged}
+	return Kind{
+		Name:   "entra-id",
+		Title:  "Microsoft Entra ID",
+		Docs:   "https://learn.microsoft.com/en-us/entra/identity/monitoring-health/overview-monitoring-health",
+		Keeps:  30 * 24 * time.Hour, // with a plan that gives sign-ins out at all; 7 days without
+		Settle: 24 * time.Hour,      // minutes as a rule; there is no upper bound
+		// Until it is pulled, from Microsoft Graph, it is pushed or imported.
+		Shape:   Pushed,
+		Mapping: entraMapping,
+		Rules:   x.rules.hash,
+		Abilities: map[event.Section]Ability{
+			event.Logins:           {Partly, "only with Entra ID P1 or P2, and of the feeds that are switched on: interactive, non-interactive, service principals, managed identities"},
+			event.FailedAuth:       {Partly, "only with Entra ID P1 or P2; where a federated identity provider checks passwords, it logs the ones that fail there"},
+			event.MFA:              {Partly, "changes of methods and policies; a second factor that was asked for is part of its sign-in"},
+			event.Credentials:      logged,
+			event.AccessGrants:     {Partly, "roles, groups and consents of the directory; roles of Azure subscriptions are in the Azure activity log"},
+			event.AdminChanges:     logged,
+			event.ChangeManagement: {NotLogged, "Entra ID changes no infrastructure; connect the Azure activity log"},
+			event.DataAccess:       {NotLogged, "reads are not in the audit log; calls to Microsoft Graph are a feed of their own, which is filed under other"},
+			event.AuditLogConfig:   {Partly, "diagnostic settings of the directory are changed in Azure; the Azure activity log has it"},
+			event.Other:            logged,
+		},
+		Lacks:     []string{"actor.impersonator", "scope.workspace", "scope.project", "scope.account"},
+		Wraps:     []string{"records", "value"},
+		Normalize: x.normalize,
+	}
+}
+
+// entraMapping is the version of entra.normalize and rules/entra-id.tsv.
+const entraMapping = 1
+
+type entra struct {
+	rules   *rules
+	readers readers
+}
+
+const (
+	auditLogs  = "AuditLogs"
+	signInLogs = "SignInLogs"
+)
+
+// entraRecord is what a record says, in its own words: what diagnostic settings put
+// around it, and the object of Microsoft Graph inside.
+type entraRecord struct {
+	time, category, operation, tenant, result, caller, identity string // around it
+	envelope                                                    bool
+
+	id, request, correlation, ip, agent  string
+	created, activity, detected          string // times
+	user, userName, principalName        string
+	service, serviceName, app, appName   string
+	resource, code, session, original    string
+	resourceTenant, homeTenant, riskType string
+	name, outcome, statusCode            string // activityDisplayName, result
+	byUser, byApp                        entraParty
+	isAudit                              bool
+	target                               entraParty
+	targets                              int
+	changes                              string
+}
+
+// entraParty is who or what is named in a directory audit.
+type entraParty struct{ id, kind, name, principal, ip string }
+
+func (x *entra) normalize(r Record) ([]Result, error) {
+	if len(r.Raw) > MaxRecord {
+		return nil, &RejectError{Reason: ReasonTooLarge}
+	}
+	var v entraRecord
+	raw, mangled, err := x.readers.object(r.Raw, v.member)
+	if err != nil {
+		return nil, err
+	}
+	act := v.action()
+	if act.verb == "" {
+		return nil, &RejectError{Reason: ReasonNoType, Detail: "it is neither a sign-in nor a directory audit, and has no operationName"}
+	}
+	c := x.rules.classify(act)
+	out := []Result{{Unmapped: c.catchAll}}
+	e := &out[0].Event
+	*e = event.Event{
+		ID: cmp.Or(v.id, v.request), Received: r.Received, Raw: raw, Mapping: entraMapping,
+		OCSF: event.OCSFVersion, Class: c.class, Activity: c.activityID,
+		Action: act.verb, Outcome: v.outcomeOf(c, act.noun),
+		Actor: v.actor(act.noun), Target: v.what(act.noun),
+		IP: v.address(act.noun), UserAgent: v.agent,
+		RequestID:    cmp.Or(v.correlation, v.original),
+		SessionID:    v.session,
+		Organisation: cmp.Or(v.tenant, v.resourceTenant, v.homeTenant),
+		Changes:      v.changes,
+	}
+	e.Section = c.section(e.Outcome)
+	out[0].Claimed = setTime(e, v.when(act.noun), r.Transport)
+	if mangled {
+		e.Clean()
+	}
+	return out, nil
+}
+
+// action returns the feed of the record and what happened. Records of Microsoft Graph
+// do not name their feed; it shows in what they hold.
+func (v *entraRecord) action() action {
+	isSignIn := strings.HasSuffix(v.category, signInLogs)
+	switch {
+	case v.isAudit && v.riskType == "" && !isSignIn:
+		return action{auditLogs, strings.TrimSpace(cmp.Or(v.name, v.operation))}
+	case isSignIn:
+		return action{v.category, "signIn"}
+	case v.operation == "Sign-in activity", !v.envelope && v.created != "" && v.category == "":
+		return action{signInLogs, "signIn"}
+	case v.riskType != "":
+		return action{cmp.Or(v.category, "UserRiskEvents"), cmp.Or(v.operation, "User Risk Detection")}
+	}
+	return action{v.category, strings.TrimSpace(v.operation)}
+}
+
+// outcomeOf returns the outcome of an event of the class in the feed. A reason for a
+// failure may stand beside a code that says success, and does not count.
+func (v *entraRecord) outcomeOf(c *class, feed string) string {
+	switch {
+	case feed == auditLogs:
+		return c.outcomeOf(entraResult(cmp.Or(v.outcome, v.result)))
+	case strings.HasSuffix(feed, signInLogs):
+		code := cmp.Or(v.code, v.result)
+		if _, known := c.outcomes[code]; !known {
+			code = entraResult(code)
+		}
+		return c.outcomeOf(code)
+	case len(v.statusCode) == 3 && v.statusCode < "400":
+		return c.outcomeOf(event.Success)
+	case len(v.statusCode) == 3:
+		return c.outcomeOf(event.Failure)
+	}
+	return c.outcomeOf("")
+}
+
+// entraResult is the outcome that a word or code stands for. A time-out leaves open
+// whether anything was done.
+func entraResult(s string) string {
+	switch strings.ToLower(s) {
+	case "0", "success":
+		return event.Success
+	case "", "timeout", "unknownfuturevalue", "none":
+		return event.Unknown
+	}
+	return event.Failure
+}
+
+func (v *entraRecord) when(feed string) string {
+	switch {
+	case feed == auditLogs:
+		return cmp.Or(v.activity, v.time)
+	case strings.HasSuffix(feed, signInLogs):
+		return cmp.Or(v.created, v.time)
+	}
+	return cmp.Or(v.time, v.activity, v.detected, v.created)
+}
+
+func (v *entraRecord) address(feed string) string {
+	if feed == auditLogs {
+		return cmp.Or(address(v.byUser.ip), address(v.caller), address(v.ip))
+	}
+	return cmp.Or(address(v.ip), address(v.caller))
+}
+
+func (v *entraRecord) actor(feed string) event.Actor {
+	if feed == auditLogs {
+		return v.initiator()
+	}
+	if v.user == "" && v.principalName == "" && (v.service != "" || v.serviceName != "" || v.app != "") {
+		return event.Actor{ID: cmp.Or(v.service, v.app), Name: cmp.Or(v.serviceName, v.appName, v.service, v.app), Type: event.Service}
+	}
+	a := event.Actor{ID: v.user, Name: cmp.Or(v.userName, v.principalName, v.identity), Email: v.principalName}
+	if a != (event.Actor{}) {
+		a.Type = event.User
+	}
+	return a
+}
+
+// initiator is who changed the directory: a person, though through an app, or an app.
+func (v *entraRecord) initiator() event.Actor {
+	u, p := &v.byUser, &v.byApp
+	switch {
+	case u.id != "" || u.principal != "" || u.name != "":
+		return event.Actor{ID: u.id, Name: cmp.Or(u.name, u.principal), Email: u.principal, Type: event.User}
+	case *p != (entraParty{}):
+		return event.Actor{ID: p.id, Name: cmp.Or(p.name, p.principal), Type: event.Service}
+	case v.identity != "":
+		return event.Actor{Name: v.identity}
+	}
+	return event.Actor{}
+}
+
+func (v *entraRecord) what(feed string) event.Target {
+	switch {
+	case feed == auditLogs:
+		return event.Target{Type: v.target.kind, ID: v.target.id, Name: cmp.Or(v.target.name, v.target.principal)}
+	case strings.HasSuffix(feed, signInLogs):
+		t := event.Target{ID: v.app, Name: cmp.Or(v.appName, v.resource)}
+		if v.resource != "" && v.resource != t.Name {
+			t.Name += " / " + v.resource
+		}
+		if t != (event.Target{}) {
+			t.Type = "Application"
+		}
+		return t
+	}
+	return event.Target{}
+}

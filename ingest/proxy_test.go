@@ -271,7 +271,7 @@ func TestCallersThatGiveUp(t *testing.T) {
 		}
 		return p.Take()
 	}
-	const n = 8
+	const n = 5
 	gaveUp := 0
 	for i := range n {
 		for patience := 60; ; patience += 20 {

@@ -65,6 +65,33 @@ func (p *pathTree) add(path string, s slot) error {
 	return nil
 }
 
+// spread makes what is read of any element be read of those with paths of their
+// own, too. It is called once, when all paths are added.
+func (p *pathTree) spread() {
+	for index, next := range p.elements {
+		if every := p.elements[anyElement]; index != anyElement && every != nil {
+			next.take(every)
+		}
+	}
+	for _, next := range p.members {
+		next.spread()
+	}
+	for _, next := range p.elements {
+		next.spread()
+	}
+}
+
+// take adds the paths of another tree.
+func (p *pathTree) take(other *pathTree) {
+	p.slots = append(p.slots, other.slots...)
+	for name, next := range other.members {
+		child(&p.members, name).take(next)
+	}
+	for index, next := range other.elements {
+		child(&p.elements, index).take(next)
+	}
+}
+
 func child[K comparable](m *map[K]*pathTree, key K) *pathTree {
 	if *m == nil {
 		*m = map[K]*pathTree{}

@@ -34,6 +34,7 @@ type cli struct {
 	Key     keyCmd     `cmd:"" help:"Print the public key that verifies packs and checkpoints."`
 	Check   checkCmd   `cmd:"" help:"Check the configuration and try every connection."`
 	Sources sourcesCmd `cmd:"" help:"List the kinds of sources, their settings, and what they can prove."`
+	Try     tryCmd     `cmd:"" help:"Print what becomes of records, without storing them."`
 	Accept  acceptCmd  `cmd:"" help:"Let the writer start although the clock jumped or the store lost records."`
 	Adopt   adoptCmd   `cmd:"" help:"Take over the ledger of a store whose data directory was lost."`
 	Version versionCmd `cmd:"" help:"Print the version."`

@@ -294,13 +294,7 @@ func TestManifestText(t *testing.T) {
 		t.Fatal(err)
 	}
 	files["manifest.sig"] = sig
-	var sums bytes.Buffer
-	for _, name := range slices.Sorted(maps.Keys(files)) {
-		if name != "SHA256SUMS" {
-			fmt.Fprintf(&sums, "%x  %s\n", sha256.Sum256(files[name]), name)
-		}
-	}
-	files["SHA256SUMS"] = sums.Bytes()
+	resum(files)
 	mustFind(t, verify(t, rezip(t, files), l.keys[0].public), "manifest.json", "not the manifest that manifest.sig signs")
 
 	files = unzip(t, whole)

@@ -63,7 +63,9 @@ func FuzzVerify(f *testing.F) {
 		changed := maps.Clone(files)
 		changed[name] = content
 		switch {
-		case name == "manifest.json" || name == "SHA256SUMS":
+		case name == "SHA256SUMS":
+		case name == "manifest.json" || name == "manifest.sig":
+			resum(changed)
 		case again && strings.HasPrefix(name, "ledger/records"):
 			resign(t, changed, l.keys[1].signer())
 		default:

@@ -168,6 +168,9 @@ func (l *lane) event(ctx context.Context, seq uint64, e *event.Event) error {
 			return fmt.Errorf("%w: %s: event %q is there though ledger record %d says that it is gone", ErrMismatch, l.r.describe(*seg), e.ID, by[0])
 		}
 	}
+	if len(c.b)-start > maxLine {
+		return fmt.Errorf("pack: %s: event %q makes a line of %d bytes; no verifier reads more than %d", l.r.describe(*seg), e.ID, len(c.b)-start, maxLine)
+	}
 	c.ends = append(c.ends, len(c.b))
 	c.b = append(c.b, '\n')
 	l.count.Lines++

@@ -100,13 +100,18 @@ func relist(t testing.TB, files map[string][]byte, signer note.Signer) {
 		}
 		files["manifest.sig"] = sig
 	}
-	var sums bytes.Buffer
+	resum(files)
+}
+
+// resum puts SHA256SUMS right.
+func resum(files map[string][]byte) {
+	var sums []byte
 	for _, name := range slices.Sorted(maps.Keys(files)) {
 		if name != "SHA256SUMS" {
-			fmt.Fprintf(&sums, "%x  %s\n", sha256.Sum256(files[name]), name)
+			sums = fmt.Appendf(sums, "%x  %s\n", sha256.Sum256(files[name]), name)
 		}
 	}
-	files["SHA256SUMS"] = sums.Bytes()
+	files["SHA256SUMS"] = sums
 }
 
 // mustFind checks that the pack is refused and that a finding is about the file

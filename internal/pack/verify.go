@@ -1,6 +1,7 @@
 package pack
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"crypto/sha256"
@@ -240,6 +241,15 @@ func (v *verifier) hashOnly(ctx context.Context, name string) error {
 	return ctx.Err()
 }
 
+// compareScript notes when ledger/verify.py is not the one that this program has: who
+// makes a pack can put anything there, and the reader is asked to run it.
+func (v *verifier) compareScript() {
+	b, err := v.c.read("ledger/verify.py", maxGiven)
+	if err == nil && !bytes.Equal(b, verifyPy) {
+		v.res.Notes = append(v.res.Notes, "ledger/verify.py is not the one that this version of exhibit-verify has: read it before you run it, or use that of the version that made the pack.")
+	}
+}
+
 // rest hashes what has not been read yet and compares all hashes with the lists.
 func (v *verifier) rest(ctx context.Context) error {
 	for name := range v.c.files {
@@ -251,5 +261,6 @@ func (v *verifier) rest(ctx context.Context) error {
 		}
 	}
 	v.lists()
+	v.compareScript()
 	return nil
 }

@@ -23,7 +23,8 @@ func address(s string) string {
 	if err != nil {
 		return ""
 	}
-	if ip = ip.Unmap().WithZone(""); ip.String() == s {
+	var text [64]byte
+	if ip = ip.Unmap().WithZone(""); string(ip.AppendTo(text[:0])) == s {
 		return s // shares memory with the record
 	}
 	return ip.String()

@@ -108,11 +108,7 @@ func (c *trail) normalize(r Record) ([]Result, error) {
 		Scope:        event.Scope{Workspace: v.region},
 	}
 	e.Section = class.section(e.Outcome)
-	transport := r.Transport
-	if t, err := parseTime(v.carrierTime); err == nil {
-		transport = t
-	}
-	out[0].Claimed = setTime(e, v.time, transport)
+	out[0].Claimed = setTime(e, v.time, carriedAt(v.carrierTime, r.Transport))
 	if mangled {
 		e.Clean()
 	}

@@ -21,6 +21,8 @@ type fields struct {
 	dec jsontext.Decoder
 	buf bytes.Buffer
 	err error
+
+	inner *fields // for what is read with inside, kept for reuse
 }
 
 // readers keeps decoders for reuse: they are the larger part of what reading a
@@ -143,10 +145,24 @@ func (f *fields) inside(text string, member func(f *fields, name string)) {
 	if f.err != nil {
 		return
 	}
-	inner := new(fields)
+	if f.inner == nil {
+		f.inner = new(fields)
+	}
+	inner := f.inner
+	defer func() { inner.raw = "" }()
 	if f.err = inner.read([]byte(text), text, member, nil); f.err != nil && !errors.Is(f.err, jsontext.ErrDuplicateName) {
 		f.err = inner.read([]byte(text), text, member, jsontext.AllowInvalidUTF8(true))
 	}
+}
+
+// taken returns the next value as it is written, when read has taken it.
+func (f *fields) taken(read func()) string {
+	from := f.dec.InputOffset()
+	read()
+	if f.err != nil {
+		return ""
+	}
+	return strings.TrimLeft(f.raw[from:f.dec.InputOffset()], ": \t\r\n")
 }
 
 func (f *fields) token() {

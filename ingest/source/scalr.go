@@ -106,11 +106,7 @@ func (s *scalrLog) normalize(r Record) ([]Result, error) {
 	}
 	e.Section = c.section(e.Outcome)
 	own, carried := v.times()
-	transport := r.Transport
-	if t, err := parseTime(carried); err == nil {
-		transport = t
-	}
-	out[0].Claimed = setTime(e, own, transport)
+	out[0].Claimed = setTime(e, own, carriedAt(carried, r.Transport))
 	e.ID = v.id(e)
 	if mangled {
 		e.Clean()

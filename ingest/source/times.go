@@ -1,6 +1,7 @@
 package source
 
 import (
+	"fmt"
 	"strconv"
 	"strings"
 	"time"
@@ -30,6 +31,18 @@ func setTimeBy(e *event.Event, claimed string, transport time.Time, parse func(s
 	return claimed
 }
 
+// carriedAt returns the time that a carrier's part of a record states, else that of
+// the transport.
+func carriedAt(stated string, transport time.Time) time.Time {
+	if stated == "" {
+		return transport
+	}
+	if t, err := parseTime(stated); err == nil {
+		return t
+	}
+	return transport
+}
+
 // parseTime reads an instant in one of the forms that sources write. Fraction digits
 // beyond nanoseconds are cut off; a time without a zone is in UTC.
 func parseTime(s string) (time.Time, error) {
@@ -38,19 +51,24 @@ func parseTime(s string) (time.Time, error) {
 
 // parseTimeIn is parseTime for a source whose times without a zone are in another one.
 func parseTimeIn(s string, zone *time.Location) (time.Time, error) {
-	t, err := time.Parse(time.RFC3339Nano, s)
-	if err == nil {
-		return t.UTC(), nil
+	// The cheapest way first: a form that does not fit costs more than one that does.
+	if strings.IndexByte(s, ':') < 0 {
+		if t, ok := epoch(s); ok {
+			return t, nil
+		}
+		return time.Time{}, fmt.Errorf("%q is not a time", s)
 	}
-	if t, ok := epoch(s); ok {
-		return t, nil
+	if strings.HasSuffix(s, "Z") || strings.LastIndexAny(s, "+-") > len("2006-01-") {
+		if t, err := time.Parse(time.RFC3339Nano, s); err == nil {
+			return t.UTC(), nil
+		}
 	}
 	for _, layout := range layouts() {
 		if t, err := time.ParseInLocation(layout, s, zone); err == nil {
 			return t.UTC(), nil
 		}
 	}
-	return time.Time{}, err
+	return time.Time{}, fmt.Errorf("%q is not a time", s)
 }
 
 // layouts are the forms of times beside RFC 3339. None has the name of a zone

@@ -149,7 +149,7 @@ func TestInChromium(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, p := range [][2]string{{"overview", "/"}, {"reports", "/reports"}, {"report", report}, {"coverage", "/coverage"}, {"sources", "/sources"},
-		{"source", "/sources/hcp-prod"}, {"source-rejected", "/sources/okta-workforce"}, {"events", "/events"}, {"event", web.EventPath("hcp-prod", first[0].ID)},
+		{"source", "/sources/hcp-prod"}, {"source-rejected", "/sources/okta-workforce"}, {"events", "/events"}, {"event", web.EventPath("hcp-prod", first[0].ID, time.Time{})},
 		{"events-none", "/events?actor=nobody"}} {
 		c.open(t, p[0], p[1])
 	}

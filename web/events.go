@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"time"
 
 	"github.com/labstack/echo/v4"
 
@@ -65,15 +66,20 @@ func (s *server) fillEvents(c echo.Context, q EventQuery, form url.Values, v *vi
 		v.Older = "/events?" + page.Encode()
 	}
 	for i := range rows {
-		rows[i].Path = EventPath(rows[i].Source, rows[i].ID)
+		rows[i].Path = EventPath(rows[i].Source, rows[i].ID, rows[i].Time)
 	}
 	v.Rows = rows
 	return nil
 }
 
-// EventPath is the address path of an event's page.
-func EventPath(source, id string) string {
-	return "/events/" + url.PathEscape(source) + "/" + url.PathEscape(id)
+// EventPath is the address of an event's page. The time, if it is not zero, says where
+// to look first: in a large store an id alone is a search.
+func EventPath(source, id string, at time.Time) string {
+	path := "/events/" + url.PathEscape(source) + "/" + url.PathEscape(id)
+	if at.IsZero() {
+		return path
+	}
+	return path + "?at=" + at.UTC().Format(time.RFC3339Nano)
 }
 
 // event shows one event. Looking at one is recorded, but not prevented when it
@@ -83,7 +89,11 @@ func (s *server) event(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	v, err := s.Events.Event(c.Request().Context(), source, id)
+	at, err := time.Parse(time.RFC3339Nano, c.QueryParam("at"))
+	if err != nil {
+		at = time.Time{} // addresses without it, or with a wrong one, are searched for
+	}
+	v, err := s.Events.Event(c.Request().Context(), source, id, at)
 	if err != nil {
 		return fmt.Errorf("event of %q: %w", source, err)
 	}

@@ -257,7 +257,7 @@ func TestEventPage(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	path := web.EventPath("hcp-prod", first[0].ID) // holds a slash and a number sign
+	path := web.EventPath("hcp-prod", first[0].ID, first[0].Time) // holds a slash and a number sign
 	a := b.get(t, path)
 	must(t, a, http.StatusOK, first[0].ID, "terraform-version", "Leaf hash", "ledger record #8,092", "<b>&amp;</b>")
 	if strings.Contains(a.body, "<b>&amp;</b>") {

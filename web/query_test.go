@@ -5,6 +5,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"testing"
+	"time"
 
 	"exhibit/web"
 )
@@ -17,7 +18,7 @@ func FuzzEventPath(f *testing.F) {
 		if source == "" || id == "" {
 			t.Skip()
 		}
-		u, err := url.Parse("https://exhibit.example.com" + web.EventPath(source, id))
+		u, err := url.Parse("https://exhibit.example.com" + web.EventPath(source, id, time.Time{}))
 		if err != nil {
 			t.Fatalf("path of %q: %v", id, err)
 		}

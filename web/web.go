@@ -108,8 +108,9 @@ type Sources interface {
 type Events interface {
 	// List returns up to q.Limit events, newest first by (time, source, id).
 	List(ctx context.Context, q EventQuery) ([]views.EventRow, error)
-	// Event answers ErrNotFound for an event that is not stored.
-	Event(ctx context.Context, source, id string) (views.Event, error)
+	// Event answers ErrNotFound for an event that is not stored. It is looked for at
+	// the time first, unless that is zero.
+	Event(ctx context.Context, source, id string, at time.Time) (views.Event, error)
 }
 
 // A ReportQuery chooses a report or a pack.

@@ -10,6 +10,7 @@ import (
 	"exhibit/internal/coverage"
 	"exhibit/internal/event"
 	"exhibit/internal/store"
+	"exhibit/web"
 )
 
 // asks is how often a page is asked for; the median counts.
@@ -48,7 +49,8 @@ func (st *stage) pages(ctx context.Context) error {
 		{"events of a section", "/events?section=credentials"},
 		{"events of an actor", "/events?actor=" + url.QueryEscape(shown.Actor.Name)},
 		{"events that are not there", "/events?action=never.done"},
-		{"an old event", "/events/" + feed + "/" + url.PathEscape(shown.ID)},
+		{"an old event", web.EventPath(feed, shown.ID, shown.Time)},
+		{"an old event by its id alone", web.EventPath(feed, shown.ID, time.Time{})},
 	} {
 		took := make([]time.Duration, asks)
 		for i := range took {

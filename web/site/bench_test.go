@@ -51,7 +51,10 @@ func BenchmarkPages(b *testing.B) {
 			_, err := s.Events.List(ctx, web.EventQuery{Limit: 101, Action: "never.done"})
 			return err
 		},
-		"event": func() error { _, err := s.Events.Event(ctx, "hcp-prod", fmt.Sprintf("ae-%09d", size/2)); return err },
+		"event": func() error {
+			_, err := s.Events.Event(ctx, "hcp-prod", fmt.Sprintf("ae-%09d", size/2), time.Time{})
+			return err
+		},
 		"events-second": func() error {
 			_, err := s.Events.List(ctx, web.EventQuery{Limit: 101, Before: &web.Position{Time: now().Add(-30 * day), Source: "hcp-prod", ID: "m"}})
 			return err

@@ -146,7 +146,7 @@ func target(t event.Target) string {
 }
 
 // Event implements web.Events.
-func (e Events) Event(ctx context.Context, source, id string) (views.Event, error) {
+func (e Events) Event(ctx context.Context, source, id string, at time.Time) (views.Event, error) {
 	head, err := e.Reader.Head(ctx)
 	if err != nil {
 		return views.Event{}, err
@@ -154,7 +154,7 @@ func (e Events) Event(ctx context.Context, source, id string) (views.Event, erro
 	if _, known := head.State.First(source); !known {
 		return views.Event{}, fmt.Errorf("%w: source %q", web.ErrNotFound, source)
 	}
-	one, batch, found, err := e.find(ctx, head, source, id)
+	one, batch, found, err := e.find(ctx, head, source, id, at)
 	if err != nil {
 		return views.Event{}, err
 	}
@@ -169,8 +169,15 @@ func (e Events) Event(ctx context.Context, source, id string) (views.Event, erro
 	return v, nil
 }
 
-// find looks for an event from the newest days on: those are looked at most.
-func (e Events) find(ctx context.Context, head store.Head, source, id string) (one event.Event, batch uint64, found bool, err error) {
+// find looks for an event at the time that its address has, then from the newest
+// days on: those are looked at most.
+func (e Events) find(ctx context.Context, head store.Head, source, id string, at time.Time) (one event.Event, batch uint64, found bool, err error) {
+	if event.InRange(at) {
+		one, batch, found, err = e.DB.EventIn(ctx, head.Snapshot(), source, id, coverage.Interval{From: at, To: at.Add(1)})
+		if found || err != nil {
+			return one, batch, found, err
+		}
+	}
 	f := filter(web.EventQuery{Sources: []string{source}})
 	days, budget := daysOf(&head.State, f), uint64(firstLook)
 	for len(days) > 0 && !found && err == nil {

@@ -303,21 +303,26 @@ func TestEventPages(t *testing.T) {
 
 func TestEvent(t *testing.T) {
 	s, _, _ := open(t, nil)
-	v, err := s.Events.Event(t.Context(), "hcp-prod", "e/39/a")
+	v, err := s.Events.Event(t.Context(), "hcp-prod", "e/39/a", time.Time{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if v.Proof.Count != 1 || v.Proof.Root == "" || v.Proof.Batch != 39 || v.Proof.At.IsZero() || !v.Proof.Checked.Equal(now().Add(-time.Hour)) {
 		t.Errorf("proof %+v", v.Proof)
 	}
+	for _, at := range []time.Time{v.Time, v.Time.Add(-time.Hour)} { // the right time, and a wrong one
+		if again, err := s.Events.Event(t.Context(), "hcp-prod", "e/39/a", at); err != nil || again.Proof.Leaf != v.Proof.Leaf {
+			t.Errorf("looked for at %s: %v, leaf %s", at, err, again.Proof.Leaf)
+		}
+	}
 	// A segment of one event: its root is its leaf.
 	if v.Proof.Leaf != v.Proof.Root || v.Pretty == "" || v.Actor != "Ada Example" || v.Target != "workspace billing" {
 		t.Errorf("event %+v", v)
 	}
-	if _, err := s.Events.Event(t.Context(), "hcp-prod", "nothing"); !errors.Is(err, web.ErrNotFound) {
+	if _, err := s.Events.Event(t.Context(), "hcp-prod", "nothing", v.Time); !errors.Is(err, web.ErrNotFound) {
 		t.Errorf("no such event: %v", err)
 	}
-	if _, err := s.Events.Event(t.Context(), "okta", "e/39/a"); !errors.Is(err, web.ErrNotFound) {
+	if _, err := s.Events.Event(t.Context(), "okta", "e/39/a", v.Time); !errors.Is(err, web.ErrNotFound) {
 		t.Errorf("no such source: %v", err)
 	}
 }

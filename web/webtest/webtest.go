@@ -188,7 +188,7 @@ func (e Events) List(_ context.Context, q web.EventQuery) ([]views.EventRow, err
 }
 
 // Event implements web.Events.
-func (e Events) Event(_ context.Context, source, id string) (views.Event, error) {
+func (e Events) Event(_ context.Context, source, id string, _ time.Time) (views.Event, error) {
 	for _, r := range e.rows() {
 		if r.Source == source && r.ID == id && e.Err == nil {
 			return e.full(r), nil

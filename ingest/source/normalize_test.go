@@ -326,6 +326,9 @@ func FuzzNormalize(f *testing.F) {
 		`{"auth":"x","request":3,"resource":{"action":" x"}}`} {
 		f.Add([]byte(s))
 	}
+	for _, raw := range allFixtures(f) {
+		f.Add(raw)
+	}
 	reasons := []string{source.ReasonNotJSON, source.ReasonNotObject, source.ReasonDuplicate, source.ReasonNoType, source.ReasonTooLarge, source.ReasonTooMany, source.Reason(source.ErrSkip)}
 	kinds := source.Kinds()
 	f.Fuzz(func(t *testing.T, raw []byte) {
@@ -360,6 +363,26 @@ func FuzzNormalize(f *testing.F) {
 			}
 		}
 	})
+}
+
+// allFixtures returns the records in the fixtures of all kinds.
+func allFixtures(t testing.TB) (out [][]byte) {
+	files, err := filepath.Glob(filepath.Join("testdata", "*", "*.txtar"))
+	if err != nil || len(files) == 0 {
+		t.Fatalf("there are no fixtures (error %v)", err)
+	}
+	for _, path := range files {
+		a, err := txtar.ParseFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range a.Files {
+			if strings.HasSuffix(f.Name, ".json") {
+				out = append(out, bytes.TrimRight(f.Data, "\n"))
+			}
+		}
+	}
+	return out
 }
 
 func BenchmarkNormalize(b *testing.B) {

@@ -24,6 +24,7 @@ func agreeing() map[string]string {
 		"okta":           "okta",
 		"hcp-platform":   "hcp-platform",
 		"entra-id":       "entra-id",
+		"datadog":        "scalr", // as Datadog has it
 	}
 }
 

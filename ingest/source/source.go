@@ -103,7 +103,7 @@ type Kind struct {
 
 // Kinds returns the table of kinds. It compiles their rules: call it once.
 func Kinds() []Kind {
-	return []Kind{
+	vendors := []Kind{
 		hcpTerraform(),
 		scalr(),
 		terracotta(),
@@ -111,9 +111,8 @@ func Kinds() []Kind {
 		okta(),
 		hcpPlatform(),
 		entraID(),
-		generic(),
-		exhibit(),
 	}
+	return append(vendors, datadog(vendors), generic(), exhibit())
 }
 
 // Lookup returns the kind with the name.

@@ -1,0 +1,206 @@
+package source
+
+import (
+	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"exhibit/internal/event"
+)
+
+// datadog is the logs in Datadog: as its two search APIs give them, as its archives
+// hold them, and as its intake takes them. What other systems sent there becomes
+// events as if it came from them; carried are their kinds.
+func datadog(carried []Kind) Kind {
+	d := &datadogLog{rules: mustRules("datadog"), mapping: datadogMapping}
+	d.rules.fold = true
+	hash := sha256.New()
+	hash.Write([]byte(d.rules.hash))
+	d.unwrap(carried, func(k *Kind) {
+		d.mapping += k.Mapping - 1
+		hash.Write([]byte(k.Rules))
+	})
+	words := "as far as the systems that send their logs to Datadog log it; what exclusion filters and quotas keep out of the index is not found"
+	abilities := map[event.Section]Ability{}
+	for _, s := range event.Sections() {
+		abilities[s] = Ability{Partly, words}
+	}
+	return Kind{
+		Name:   "datadog",
+		Title:  "Datadog Logs",
+		Docs:   "https://docs.datadoghq.com/api/latest/logs/",
+		Settle: time.Hour,
+		// Until it is searched it is pushed or imported. How long an index keeps logs
+		// is set per index.
+		Shape:     Pushed,
+		Mapping:   d.mapping,
+		Rules:     hex.EncodeToString(hash.Sum(nil)),
+		Abilities: abilities,
+		Wraps:     []string{"data", "logs"},
+		Normalize: d.normalize,
+	}
+}
+
+// datadogMapping is the version of datadogLog.normalize and rules/datadog.tsv. The
+// version of the kind grows with it and with those of the kinds that are carried.
+const datadogMapping = 1
+
+type datadogLog struct {
+	rules   *rules
+	readers readers
+	mapping uint32
+	shapes  []datadogShape
+	bits    map[string]uint64     // of the members that shapes ask for
+	senders map[string]normalizer // by source or service
+}
+
+// A datadogShape tells by the members of a record of which kind it is.
+type datadogShape struct {
+	need      uint64
+	normalize normalizer
+}
+
+// unwrap makes shapes and senders of the kinds that can be carried, the more telling
+// shapes first, and calls each for every kind.
+func (d *datadogLog) unwrap(carried []Kind, each func(*Kind)) {
+	d.bits, d.senders = map[string]uint64{}, map[string]normalizer{}
+	for _, c := range []struct {
+		kind    string
+		senders string
+		shapes  []string
+	}{
+		{"aws-cloudtrail", "cloudtrail", []string{"eventSource eventName"}},
+		{"okta", "okta", []string{"eventType published", "eventType uuid"}},
+		{"hcp-terraform", "hcp-terraform terraform-cloud", []string{"resource auth"}},
+		{"hcp-platform", "hcp", []string{"control_plane_event", "authentication_info", "metadata description status_code", "hcp_product data"}},
+		{"scalr", "scalr", []string{"request target outcome", "request target actor"}},
+		{"entra-id", "azure.activedirectory azure.active_directory", []string{"category operationName properties", "activityDisplayName initiatedBy", "createdDateTime userPrincipalName"}},
+	} {
+		at := slices.IndexFunc(carried, func(k Kind) bool { return k.Name == c.kind })
+		if at < 0 {
+			continue
+		}
+		k := &carried[at]
+		each(k)
+		for name := range strings.FieldsSeq(c.senders) {
+			d.senders[name] = k.Normalize
+		}
+		for _, members := range c.shapes {
+			shape := datadogShape{normalize: k.Normalize}
+			for name := range strings.FieldsSeq(members) {
+				if d.bits[name] == 0 {
+					d.bits[name] = 1 << len(d.bits)
+				}
+				shape.need |= d.bits[name]
+			}
+			d.shapes = append(d.shapes, shape)
+		}
+	}
+}
+
+func (d *datadogLog) normalize(r Record) ([]Result, error) {
+	if len(r.Raw) > MaxRecord {
+		return nil, &RejectError{Reason: ReasonTooLarge}
+	}
+	v := datadogRecord{log: d}
+	raw, mangled, err := d.readers.object(r.Raw, v.member)
+	if err != nil {
+		return nil, err
+	}
+	v.settle(raw)
+	out, err := d.inner(&v, r)
+	if err != nil {
+		return nil, err
+	}
+	if out == nil {
+		if v.isEmpty() {
+			return nil, &RejectError{Reason: ReasonNoType, Detail: "it is no log of Datadog: there is neither a message nor attributes"}
+		}
+		out = d.generic(&v, r)
+	}
+	for i := range out {
+		e := &out[i].Event
+		e.Raw, e.Mapping = raw, d.mapping
+		if v.id != "" {
+			e.ID = v.id
+			if len(out) > 1 {
+				e.ID = fmt.Sprintf("%s#%d", v.id, i+1)
+			}
+		}
+		if mangled {
+			e.Clean()
+		}
+	}
+	return out, nil
+}
+
+// inner returns the events of what is carried, or none when no kind knows it. What
+// a body holds tells more than who sent it.
+func (d *datadogLog) inner(v *datadogRecord, r Record) ([]Result, error) {
+	if t, err := parseTime(v.top.time); err == nil {
+		r.Transport = t
+	}
+	sender := d.bySender(v)
+	bySender := func(*datadogBody) normalizer { return sender }
+	for _, tell := range []func(*datadogBody) normalizer{d.byShape, bySender} {
+		for _, b := range v.bodies() {
+			normalize := tell(b)
+			if normalize == nil {
+				continue
+			}
+			out, err := normalize(Record{Raw: []byte(b.text), Received: r.Received, Transport: r.Transport})
+			if err == nil || errors.Is(err, ErrSkip) {
+				return out, err
+			}
+		}
+	}
+	return nil, nil
+}
+
+// A normalizer is Normalize of a kind.
+type normalizer func(Record) ([]Result, error)
+
+func (d *datadogLog) byShape(b *datadogBody) normalizer {
+	for i := range d.shapes {
+		if s := &d.shapes[i]; b.has&s.need == s.need {
+			return s.normalize
+		}
+	}
+	return nil
+}
+
+func (d *datadogLog) bySender(v *datadogRecord) normalizer {
+	if by := d.senders[v.top.source]; by != nil {
+		return by
+	}
+	return d.senders[v.top.service]
+}
+
+// generic returns the event of a log that no kind knows, by Datadog's standard attributes.
+func (d *datadogLog) generic(v *datadogRecord, r Record) []Result {
+	b := &v.outer
+	for _, other := range v.bodies() {
+		if !b.says() {
+			b = other
+		}
+	}
+	c := d.rules.classify(b.action(cmp.Or(v.top.source, v.top.service)))
+	out := []Result{{Unmapped: c.catchAll}}
+	e := &out[0].Event
+	*e = event.Event{
+		Received: r.Received,
+		OCSF:     event.OCSFVersion, Class: c.class, Activity: c.activityID,
+		Action: c.action, Outcome: c.outcomeOf(b.result()),
+		Actor: b.actor(), Target: event.Target(b.asset),
+		IP: address(b.ip), UserAgent: b.agent, RequestID: b.request,
+		Organisation: b.org,
+	}
+	e.Section = c.section(e.Outcome)
+	out[0].Claimed = setTime(e, v.top.time, r.Transport)
+	return out
+}

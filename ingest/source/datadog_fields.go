@@ -1,0 +1,270 @@
+package source
+
+import (
+	"cmp"
+	"strings"
+
+	"exhibit/internal/event"
+)
+
+// datadogRecord is what Datadog puts around a log, wherever it does: at the top in
+// archives and at the intake, one level below that in the answers of its APIs.
+type datadogRecord struct {
+	log              *datadogLog
+	id, kind         string
+	top, frame       datadogFrame
+	flat, outer, own datadogBody // the members of the record, of its attributes, and of the attributes in those
+	said             datadogBody // what the message holds when that is JSON
+	framed           bool        // the attributes, or content, are a frame
+	list             [3]*datadogBody
+	n                int
+}
+
+// datadogFrame is what Datadog says about a log.
+type datadogFrame struct{ time, service, source, message string }
+
+// datadogBody is an object that may be what another system sent.
+type datadogBody struct {
+	log                                *datadogLog
+	text                               string
+	has                                uint64 // which of the members that shapes ask for
+	name, category, outcome, verb      string // evt
+	id, user, email                    string // usr
+	actorType, ip, agent, request, org string
+	asset                              datadogAsset
+}
+
+type datadogAsset struct{ Type, ID, Name string }
+
+func (v *datadogRecord) member(f *fields, name string) {
+	switch name {
+	case "id", "_id":
+		v.id = f.text()
+	case "type":
+		v.kind = f.text()
+	case "attributes", "content":
+		v.framed = v.framed || name == "content"
+		v.outer.log, v.own.log = v.log, v.log
+		v.outer.text = f.taken(func() { f.object(v.outerMember) })
+	default:
+		v.flat.log = v.log
+		v.flat.memberOr(&v.top, f, name)
+	}
+}
+
+// outerMember reads a member of attributes: of the log's own, or of those that the
+// APIs put around it.
+func (v *datadogRecord) outerMember(f *fields, name string) {
+	if name == "attributes" && f.kind() == '{' {
+		v.own.text = f.taken(func() { f.object(v.own.member) })
+		return
+	}
+	v.outer.memberOr(&v.frame, f, name)
+}
+
+// settle decides what is a frame and what is inside, the likeliest first.
+func (v *datadogRecord) settle(raw string) {
+	v.framed = v.framed || v.kind == "log" || v.kind == "audit" || v.own.text != "" && v.top.time == ""
+	if v.framed {
+		v.top = v.frame
+	}
+	switch {
+	case v.own.text != "":
+		v.add(&v.own)
+	case !v.framed && strings.HasPrefix(v.outer.text, "{"):
+		v.add(&v.outer)
+	}
+	if text := strings.TrimSpace(v.top.message); strings.HasPrefix(text, "{") {
+		v.said.log = v.log
+		if _, _, err := v.log.readers.object([]byte(text), v.said.member); err == nil {
+			v.said.text = text
+			v.add(&v.said)
+		}
+	}
+	if v.outer.text == "" {
+		v.flat.text = raw
+		v.add(&v.flat)
+	}
+}
+
+func (v *datadogRecord) add(b *datadogBody) {
+	v.list[v.n] = b
+	v.n++
+}
+
+func (v *datadogRecord) bodies() []*datadogBody { return v.list[:v.n] }
+
+// isEmpty reports whether there is nothing in it that Datadog gives logs.
+func (v *datadogRecord) isEmpty() bool {
+	return v.top.message == "" && v.outer.text == "" && !v.flat.says()
+}
+
+// memberOr reads a member that is either of a frame around a log, or of the log.
+func (b *datadogBody) memberOr(w *datadogFrame, f *fields, name string) {
+	switch name {
+	case "date", "timestamp":
+		w.time = f.text()
+	case "service":
+		w.service = f.text()
+	case "source", "ddsource":
+		w.source = f.text()
+	case "message":
+		w.message = f.text()
+	case "tags":
+		f.array(func(f *fields) { w.tag(f.text()) })
+	case "ddtags":
+		for tag := range strings.SplitSeq(f.text(), ",") {
+			w.tag(tag)
+		}
+	default:
+		b.member(f, name)
+		return
+	}
+	b.has |= b.log.bits[name]
+}
+
+func (w *datadogFrame) tag(tag string) {
+	if source, ok := strings.CutPrefix(strings.TrimSpace(tag), "source:"); ok {
+		w.source = cmp.Or(w.source, source)
+	}
+}
+
+// member reads the standard attributes of Datadog, and notes the others.
+func (b *datadogBody) member(f *fields, name string) {
+	b.has |= b.log.bits[name]
+	switch name {
+	case "evt":
+		f.object(b.evtMember)
+	case "usr":
+		f.object(b.usrMember)
+	case "asset":
+		f.object(b.assetMember)
+	case "http":
+		f.object(b.httpMember)
+	case "network":
+		f.object(func(f *fields, name string) {
+			if name == "client" {
+				f.object(b.clientMember)
+				return
+			}
+			f.value()
+		})
+	case "org":
+		f.object(func(f *fields, name string) {
+			if name == "uuid" || name == "id" || name == "name" {
+				b.org = cmp.Or(b.org, f.text())
+				return
+			}
+			f.value()
+		})
+	case "action":
+		b.verb = f.text()
+	default:
+		f.value()
+	}
+}
+
+// says reports whether the standard attributes say what was done.
+func (b *datadogBody) says() bool { return b.name != "" || b.category != "" || b.verb != "" }
+
+func (b *datadogBody) evtMember(f *fields, name string) {
+	switch name {
+	case "name":
+		b.name = f.text()
+	case "category":
+		b.category = f.text()
+	case "outcome":
+		b.outcome = f.text()
+	case "actor":
+		f.object(func(f *fields, name string) {
+			if name == "type" {
+				b.actorType = f.text()
+				return
+			}
+			f.value()
+		})
+	default:
+		f.value()
+	}
+}
+
+func (b *datadogBody) usrMember(f *fields, name string) {
+	switch name {
+	case "id", "uuid":
+		b.id = cmp.Or(f.text(), b.id)
+	case "name":
+		b.user = f.text()
+	case "email":
+		b.email = f.text()
+	default:
+		f.value()
+	}
+}
+
+func (b *datadogBody) assetMember(f *fields, name string) {
+	switch name {
+	case "type":
+		b.asset.Type = f.text()
+	case "id":
+		b.asset.ID = f.text()
+	case "name":
+		b.asset.Name = f.text()
+	default:
+		f.value()
+	}
+}
+
+func (b *datadogBody) httpMember(f *fields, name string) {
+	switch name {
+	case "useragent":
+		b.agent = f.text()
+	case "request_id":
+		b.request = f.text()
+	default:
+		f.value()
+	}
+}
+
+func (b *datadogBody) clientMember(f *fields, name string) {
+	if name == "ip" {
+		b.ip = f.text()
+		return
+	}
+	f.value()
+}
+
+// action names a log by its standard attributes; sender is who sent it.
+func (b *datadogBody) action(sender string) action {
+	noun := cmp.Or(b.name, b.category)
+	switch {
+	case !b.says():
+		return action{sender, "log"}
+	case noun != "" && b.asset.Type != "":
+		noun += "." + b.asset.Type
+	}
+	return action{noun, b.verb}
+}
+
+// result is the outcome that a word stands for.
+func (b *datadogBody) result() string {
+	switch strings.ToLower(b.outcome) {
+	case "success", "ok", "allowed", "allow":
+		return event.Success
+	case "failure", "failed", "fail", "error", "denied", "deny":
+		return event.Failure
+	}
+	return event.Unknown
+}
+
+func (b *datadogBody) actor() event.Actor {
+	a := event.Actor{ID: b.id, Name: cmp.Or(b.user, b.email, b.id), Email: b.email}
+	switch {
+	case strings.Contains(strings.ToLower(b.actorType), "user"):
+		a.Type = event.User
+	case b.actorType != "":
+		a.Type = event.System // support, system
+	case a != (event.Actor{}):
+		a.Type = event.User
+	}
+	return a
+}

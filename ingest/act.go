@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"fmt"
+	"strings"
 	"time"
 
 	"exhibit/ingest/source"
@@ -32,7 +33,7 @@ func (d *Diary) Write(ctx context.Context, act source.Act) error {
 	if act.ID == "" {
 		act.ID = rand.Text()
 	}
-	raw, err := act.Raw()
+	raw, err := clean(act).Raw()
 	if err != nil {
 		return fmt.Errorf("ingest: write act %s: %w", act.Action, err)
 	}
@@ -46,4 +47,14 @@ func (d *Diary) Write(ctx context.Context, act source.Act) error {
 		return fmt.Errorf("ingest: write act %s: %w", act.Action, err)
 	}
 	return nil
+}
+
+// clean replaces bytes that are not UTF-8: much of an act is what a client sent,
+// and nobody must be able to send what keeps the act from being written.
+func clean(a source.Act) source.Act {
+	for _, text := range []*string{&a.ID, &a.Action, &a.Outcome, &a.IP, &a.UserAgent, &a.RequestID, &a.SessionID, &a.Reason,
+		&a.Actor.Type, &a.Actor.ID, &a.Actor.Name, &a.Actor.Email, &a.Target.Type, &a.Target.ID, &a.Target.Name, &a.Target.Email} {
+		*text = strings.ToValidUTF8(*text, "\uFFFD")
+	}
+	return a
 }

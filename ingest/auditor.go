@@ -91,8 +91,12 @@ func (a *Auditor) Once(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("ingest: keep audit: %w", err)
 	}
-	// Only the product reads it, and an audit is soon made again: no flush is needed.
-	if err := os.WriteFile(a.Dir.audit(), b, 0o600); err != nil {
+	// Pages read it at any time, so it is replaced as a whole.
+	temp, err := writeTemp(a.Dir.audit(), string(b))
+	if err == nil {
+		err = os.Rename(temp, a.Dir.audit())
+	}
+	if err != nil {
 		return fmt.Errorf("ingest: keep audit: %w", err)
 	}
 	act := source.Act{Action: "audit.run", Outcome: event.Success, Actor: source.Party{Type: event.System, ID: source.Own}, Reason: result.String()}

@@ -23,6 +23,8 @@ import (
 //	secret         makes ids of records without one; keep it with the backups
 //	ledger.jsonl   copy of the ledger, to notice a store that lost records
 //	ledger.jsonl.rollback  there while such a loss is being dealt with
+//	audit.json     result of the last nightly audit
+//	writer/sock    takes work from other processes of the same user
 type Dir string
 
 func (d Dir) path(name string) string { return filepath.Join(string(d), name) }
@@ -38,6 +40,9 @@ func (d Dir) Lock() (unlock func() error, err error) {
 	if err := os.MkdirAll(string(d), 0o700); err != nil {
 		return nil, fmt.Errorf("ingest: data directory: %w", err)
 	}
+	if info, err := os.Stat(string(d)); err != nil || info.Mode().Perm()&0o002 != 0 {
+		return nil, errors.Join(fmt.Errorf("ingest: data directory: everybody can write to %s: use one of your own, or take that right away (chmod o-w)", d), err)
+	}
 	f, err := os.OpenFile(d.path("writer.lock"), os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("ingest: lock: %w", err)
@@ -51,7 +56,7 @@ func (d Dir) Lock() (unlock func() error, err error) {
 // Key reads the signing key, and makes one for the origin when there is none. An
 // empty origin gets a name that no other ledger has.
 func (d Dir) Key(origin string) (ledger.SigningKey, error) {
-	key, err := ledger.LoadKey(d.path("signing.key"))
+	key, err := d.ExistingKey()
 	if errors.Is(err, fs.ErrNotExist) {
 		if origin == "" {
 			origin = "exhibit/" + strings.ToLower(rand.Text()[:12])
@@ -65,10 +70,33 @@ func (d Dir) Key(origin string) (ledger.SigningKey, error) {
 }
 
 // ExistingKey reads the signing key.
-func (d Dir) ExistingKey() (ledger.SigningKey, error) { return ledger.LoadKey(d.path("signing.key")) }
+func (d Dir) ExistingKey() (ledger.SigningKey, error) {
+	if err := checkPrivate(d.path("signing.key")); err != nil {
+		return ledger.SigningKey{}, err
+	}
+	return ledger.LoadKey(d.path("signing.key"))
+}
+
+// checkPrivate refuses a secret that everybody on the machine can read: whoever has
+// it can sign. A file that is not there is for others to find missing.
+func checkPrivate(path string) error {
+	info, err := os.Stat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err != nil:
+		return fmt.Errorf("ingest: %w", err)
+	case info.Mode().Perm()&0o007 != 0:
+		return fmt.Errorf("ingest: everybody on this machine can open %s: run 'chmod 600 %s', and think of a new key if somebody else did", path, path)
+	}
+	return nil
+}
 
 // Secret reads the store's secret, and makes it when there is none.
 func (d Dir) Secret() ([]byte, error) {
+	if err := checkPrivate(d.path("secret")); err != nil {
+		return nil, err
+	}
 	b, err := os.ReadFile(d.path("secret"))
 	if errors.Is(err, fs.ErrNotExist) {
 		secret := make([]byte, 32)

@@ -15,6 +15,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"regexp"
 	"time"
 
 	"exhibit/ingest/source"
@@ -23,7 +24,8 @@ import (
 
 // A Handoff takes work from other processes on the same data directory: there is
 // one writer, and who finds it at work hands over what it wants written. It is HTTP
-// on a socket that only the owner of the directory can open.
+// on a socket that only the owner of the directory can open. What comes from there
+// is believed: that owner can read the signing key too.
 type Handoff struct {
 	Committer *Committer
 	Log       *Log
@@ -32,26 +34,6 @@ type Handoff struct {
 	Secret    []byte
 	Now       func() time.Time
 	Slog      *slog.Logger
-}
-
-// Socket returns the path of the writer's socket.
-func (d Dir) Socket() string { return d.path("writer.sock") }
-
-// Listen opens the socket. The one of a process that is gone is replaced: the
-// writer's lock was taken before.
-func (d Dir) Listen() (net.Listener, error) {
-	path := d.Socket()
-	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return nil, fmt.Errorf("ingest: socket: %w", err)
-	}
-	l, err := net.Listen("unix", path)
-	if err != nil {
-		return nil, fmt.Errorf("ingest: socket: %w", err)
-	}
-	if err := os.Chmod(path, 0o600); err != nil {
-		return nil, errors.Join(fmt.Errorf("ingest: socket: %w", err), l.Close())
-	}
-	return l, nil
 }
 
 // Serve takes work until the context ends.
@@ -93,6 +75,9 @@ func (h *Handoff) takeImport(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, err.Error(), http.StatusInternalServerError)
 		return
 	}
+	// An import that fails leaves the rest of its file unread, so nothing can follow
+	// on this connection.
+	w.Header().Set("Connection", "close")
 	out := json.NewEncoder(w)
 	say := func(line handoffLine) {
 		// The other end has gone when this fails; the import ends with its body.
@@ -164,9 +149,31 @@ func ChooseKind(log *Log, kinds []source.Kind, name, asked string) (source.Kind,
 	return source.Lookup(kinds, asked)
 }
 
+var sourceName = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,62}$`)
+
+// CheckSourceName refuses what a source must not be called: a name is permanent and
+// stands in addresses and files, and nobody but Exhibit writes its own events.
+func CheckSourceName(name string) error {
+	switch {
+	case name == "":
+		return errors.New("the source has no name")
+	case !sourceName.MatchString(name):
+		return fmt.Errorf("source %q: its name must be up to 63 small letters, digits, dots, dashes and underscores", name)
+	case name == source.Own:
+		return fmt.Errorf("source %q: this name is Exhibit's own", name)
+	}
+	return nil
+}
+
 // ImportInto brings a file into a source, which becomes one when it is new, and
 // writes in the diary who did it.
 func ImportInto(ctx context.Context, log *Log, c *Committer, diary *Diary, file io.Reader, im Import) (ImportResult, error) {
+	if err := CheckSourceName(im.Source); err != nil {
+		return ImportResult{}, fmt.Errorf("import %s: %w", im.Name, err)
+	}
+	if im.Covers != nil && im.Covers.Empty() {
+		return ImportResult{}, fmt.Errorf("import %s: the stated period ends at %s, before it begins", im.Name, im.Covers.To.Format(time.RFC3339))
+	}
 	if im.Covers != nil && im.Covers.To.After(im.Now()) {
 		return ImportResult{}, fmt.Errorf("import %s: the stated period ends at %s, which has not come yet", im.Name, im.Covers.To.Format(time.RFC3339))
 	}
@@ -248,7 +255,7 @@ func (w *RunningWriter) Write(ctx context.Context, act source.Act) error {
 	if act.ID == "" {
 		act.ID = rand.Text()
 	}
-	raw, err := act.Raw()
+	raw, err := clean(act).Raw()
 	if err != nil {
 		return err
 	}

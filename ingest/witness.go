@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
-	"sort"
 	"strings"
 	"time"
 
@@ -61,12 +60,21 @@ func (w Witness) Put(day time.Time, signed string) (put bool, err error) {
 
 // Last returns the newest checkpoint that the witness holds.
 func (w Witness) Last() (Deposit, bool, error) {
-	names, err := filepath.Glob(filepath.Join(w.Directory, "*"+checkpointSuffix))
-	if err != nil || len(names) == 0 {
-		return Deposit{}, false, err
+	entries, err := os.ReadDir(w.Directory) // by name, so by day
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return Deposit{}, false, fmt.Errorf("ingest: witness %s: %w", w.Name, err)
 	}
-	sort.Strings(names)
-	last := names[len(names)-1]
+	var day time.Time
+	for _, e := range entries { // others may keep files of their own there
+		name, ours := strings.CutSuffix(e.Name(), checkpointSuffix)
+		if t, err := time.Parse(time.DateOnly, name); err == nil && ours && e.Type().IsRegular() {
+			day = t
+		}
+	}
+	if day.IsZero() {
+		return Deposit{}, false, nil
+	}
+	last := filepath.Join(w.Directory, day.Format(time.DateOnly)+checkpointSuffix)
 	text, err := os.ReadFile(last)
 	if err != nil {
 		return Deposit{}, false, fmt.Errorf("ingest: witness %s: %w", w.Name, err)
@@ -75,10 +83,6 @@ func (w Witness) Last() (Deposit, bool, error) {
 	c, err := ledger.ParseCheckpoint(body + "\n")
 	if err != nil {
 		return Deposit{}, false, fmt.Errorf("ingest: witness %s: %s: %w", w.Name, last, err)
-	}
-	day, err := time.Parse(time.DateOnly, strings.TrimSuffix(filepath.Base(last), checkpointSuffix))
-	if err != nil {
-		return Deposit{}, false, fmt.Errorf("ingest: witness %s: %w", w.Name, err)
 	}
 	return Deposit{Witness: w, At: day, Size: c.Size}, true, nil
 }

@@ -86,14 +86,13 @@ func (x *mapped) normalize(r Record) ([]Result, error) {
 		return nil, err
 	}
 	get := func(at field) string { return m.value(at, &v) }
-	name := strings.TrimSpace(get(fieldAction))
-	if name == "" {
+	c := m.action(&v)
+	if c == nil {
 		return nil, &RejectError{Reason: ReasonNoType, Detail: "no action: " + strings.Join(m.file.Fields["action"], ", ") + " have no value"}
 	}
-	if len(m.file.Skip) > 0 && matchAny(m.file.Skip, strings.ToLower(name)) {
-		return nil, fmt.Errorf("%w: the mapping passes over %s", ErrSkip, name)
+	if len(m.file.Skip) > 0 && matchAny(m.file.Skip, strings.ToLower(c.action)) {
+		return nil, fmt.Errorf("%w: the mapping passes over %s", ErrSkip, c.action)
 	}
-	c := m.rules.classify(action{verb: name})
 	out := []Result{{Unmapped: c.catchAll}}
 	e := &out[0].Event
 	*e = event.Event{
@@ -113,6 +112,26 @@ func (x *mapped) normalize(r Record) ([]Result, error) {
 		e.Clean()
 	}
 	return out, nil
+}
+
+// action returns what rules say about the first value that the action has, or, where
+// the mapping prefers that, about the first that they know; nil when it has none.
+func (m *Mapping) action(v *values) *class {
+	var first *class
+	for _, t := range m.fields[fieldAction] {
+		text := strings.TrimSpace(t.value(v))
+		if text == "" {
+			continue
+		}
+		c := m.rules.classify(action{verb: text})
+		if !m.file.PreferKnown || !c.catchAll {
+			return c
+		}
+		if first == nil {
+			first = c
+		}
+	}
+	return first
 }
 
 // value returns the first value that a field has.

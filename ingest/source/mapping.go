@@ -16,7 +16,31 @@ import (
 )
 
 // A Mapping says how the records of a system that Exhibit has no kind for become
-// events. ParseMapping makes one.
+// events. ParseMapping makes one, of YAML like this; only fields.action is needed:
+//
+//	version: 1                         # of the mapping; events carry it
+//	title: Billing
+//	docs: https://billing.example.com/audit
+//	records: [entries, page.entries]   # keys under which pages hold their records
+//	fields:                            # names as in the canonical line; the first path with a value counts
+//	  id: id
+//	  time: [created_at, meta.time]
+//	  action: "{object.type}.{verb}"   # a text with paths in it
+//	  actor.email: user.email
+//	  target.id: targets[0].id         # or targets[*].id: of the first that has one
+//	  error: failure.reason            # a value here means that it failed
+//	  before: old                      # before and after, or changes, are kept as they are
+//	constants: {organisation: Example Ltd}
+//	time: {formats: [rfc3339, unix, 02.01.2006 15:04], zone: Europe/Berlin}
+//	outcome: {success: [ok], failure: ["err*"], default: success}
+//	actor_types: {user: [human], service: ["bot*"], system: [cron]}
+//	prefer_known: true                 # of several actions, the first that a rule knows; else the first
+//	skip: ["heartbeat*"]               # actions that are no events
+//	rules:                             # without these, common words decide
+//	  - {action: "user.login*", section: logins, failure: failed-auth}
+//
+// Patterns and words are compared without case; * stands for any text. What no rule
+// knows is filed under other and listed as unmapped.
 type Mapping struct {
 	file  mappingFile
 	rules *rules
@@ -35,7 +59,11 @@ type mappingFile struct {
 	Records   []string            `yaml:"records"`
 	Fields    map[string]oneOrAll `yaml:"fields"`
 	Constants map[string]string   `yaml:"constants"`
-	Time      struct {
+
+	// Of the values that the action may have, take the first that a rule knows.
+	PreferKnown bool `yaml:"prefer_known"`
+
+	Time struct {
 		Formats []string `yaml:"formats"`
 		Zone    string   `yaml:"zone"`
 	} `yaml:"time"`

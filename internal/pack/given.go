@@ -13,7 +13,8 @@ import (
 const maxGiven = 1 << 20
 
 // Given returns the text of a key or checkpoint that a person named on a command
-// line: the argument itself when it is one, else the content of that file.
+// line: the argument itself when it is one, else the content of that file. Of a saved
+// mail it is the checkpoint that the mail tells.
 func Given(arg string) (string, error) {
 	f, err := os.Open(arg)
 	if err != nil {
@@ -33,5 +34,5 @@ func Given(arg string) (string, error) {
 	if len(b) > maxGiven {
 		return "", fmt.Errorf("%s is larger than %d bytes: it is no key and no checkpoint", arg, maxGiven)
 	}
-	return string(b), nil
+	return mailed(string(b)), nil
 }

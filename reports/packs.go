@@ -170,14 +170,10 @@ func (p *Packs) path(id, ext string) string { return filepath.Join(p.dir, id+ext
 
 // Start queues a pack and returns the id of its job.
 func (p *Packs) Start(r Request) (string, error) {
-	var random [6]byte
-	if _, err := io.ReadFull(p.rand, random[:]); err != nil {
-		return "", fmt.Errorf("reports: name a pack: %w", err)
+	job, err := p.job(r)
+	if err != nil {
+		return "", err
 	}
-	now := p.maker.Now().UTC()
-	job := &Job{ID: fmt.Sprintf("%s-%x", now.Format("20060102-150405"), random), State: Queued, Framework: r.Framework,
-		From: r.Period.From.UTC(), To: r.Period.To.UTC(), PeriodText: r.Period.Text, Zone: r.Period.Zone.String(),
-		Sources: r.Sources, By: r.By, Engagement: r.Engagement, Started: now}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if len(p.queue) == cap(p.queue) { // only Start sends, and it holds the lock
@@ -189,6 +185,33 @@ func (p *Packs) Start(r Request) (string, error) {
 	p.jobs[job.ID] = job
 	p.queue <- job.ID
 	return job.ID, nil
+}
+
+// Make makes a pack at once, beside the queue, and returns its entry.
+func (p *Packs) Make(ctx context.Context, r Request) (Job, error) {
+	job, err := p.job(r)
+	if err != nil {
+		return Job{}, err
+	}
+	p.mu.Lock()
+	p.jobs[job.ID] = job
+	p.mu.Unlock()
+	if err := p.make(ctx, job.ID); err != nil {
+		return Job{}, err
+	}
+	return p.Job(job.ID)
+}
+
+// job makes the entry of a pack that is not made yet.
+func (p *Packs) job(r Request) (*Job, error) {
+	var random [6]byte
+	if _, err := io.ReadFull(p.rand, random[:]); err != nil {
+		return nil, fmt.Errorf("reports: name a pack: %w", err)
+	}
+	now := p.maker.Now().UTC()
+	return &Job{ID: fmt.Sprintf("%s-%x", now.Format("20060102-150405"), random), State: Queued, Framework: r.Framework,
+		From: r.Period.From.UTC(), To: r.Period.To.UTC(), PeriodText: r.Period.Text, Zone: r.Period.Zone.String(),
+		Sources: r.Sources, By: r.By, Engagement: r.Engagement, Started: now}, nil
 }
 
 // Run makes the packs that Start queues, one at a time, until ctx ends.
@@ -225,7 +248,7 @@ func (p *Packs) make(ctx context.Context, id string) error {
 	saved := p.change(id, func(job *Job) error {
 		job.Ended = p.maker.Now().UTC()
 		if err != nil {
-			job.State, job.Problem = Failed, problem(err)
+			job.State, job.Problem = Failed, Problem(err)
 			return nil
 		}
 		job.State, job.File, job.SHA256, job.Size, job.Content = Done, info.File, info.SHA256, info.Size, info.Content
@@ -235,9 +258,9 @@ func (p *Packs) make(ctx context.Context, id string) error {
 	return errors.Join(err, saved)
 }
 
-// problem is what people are told of an error: what the report refuses is theirs to
+// Problem is what people are told of an error: what the report refuses is theirs to
 // mend, all else is for the log.
-func problem(err error) string {
+func Problem(err error) string {
 	var unknown *UnknownSourceError
 	switch {
 	case errors.As(err, &unknown), errors.Is(err, ErrEmpty):

@@ -124,16 +124,20 @@ func parseDay(which, text string) (time.Time, error) {
 	return t, nil
 }
 
-// startOfDay returns the first instant of a date in the zone. Where the clocks skip
-// midnight that is the moment after the jump; where midnight comes twice it is the
-// first one. time.Date promises neither.
+// startOfDay returns the first instant of a date in the zone.
 func startOfDay(date time.Time, zone *time.Location) time.Time {
 	year, month, day := date.Date()
-	midnight := time.Date(year, month, day, 0, 0, 0, 0, time.UTC)
-	for t := midnight.Add(-26 * time.Hour); ; {
+	return LocalInstant(time.Date(year, month, day, 0, 0, 0, 0, time.UTC), zone)
+}
+
+// LocalInstant returns when clocks in the zone show what wall shows in UTC. Where
+// they skip it that is the moment after the jump; where they show it twice it is the
+// first time. time.Date promises neither.
+func LocalInstant(wall time.Time, zone *time.Location) time.Time {
+	for t := wall.Add(-26 * time.Hour); ; {
 		_, offset := t.In(zone).Zone()
 		start, end := t.In(zone).ZoneBounds()
-		local := midnight.Add(-time.Duration(offset) * time.Second)
+		local := wall.Add(-time.Duration(offset) * time.Second)
 		switch {
 		case !start.IsZero() && local.Before(start):
 			return start.UTC()

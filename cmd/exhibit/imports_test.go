@@ -31,6 +31,8 @@ func arrows() map[string][]string {
 		"ingest/source":              {"internal/event", "internal/coverage"},
 		"ingest":                     with("ingest/source", "internal/store"),
 		"reports":                    with("internal/pack", "internal/store", "reports/framework"),
+		"reports/schedule":           with("internal/pack", "internal/store", "reports"),
+		"reports/schedule/mailtest":  {},
 		"reports/reporttest":         with("internal/pack", "internal/store", "internal/engine/enginetest", "migrations", "reports", "reports/framework"),
 		"views":                      {"internal/coverage", "internal/event", "reports"},
 		"web":                        with("views", "static"),

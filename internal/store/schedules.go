@@ -1,0 +1,97 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"exhibit/internal/event"
+)
+
+// A StateRow is one state of a schedule, a run or a delivery. States are added, never
+// changed; the one with the highest number holds. Of two with the same number, which
+// two processes wrote at once, the later one holds.
+type StateRow struct {
+	Key    [2]string // schedule and ""; schedule and run; run and target
+	Number uint64
+	At     time.Time
+	State  string
+	Body   string // JSON
+}
+
+// AddSchedule adds a version of a schedule. It is on the disk when nil is returned.
+func (db *DB) AddSchedule(ctx context.Context, row StateRow) error {
+	return db.addState(ctx, "schedules", "schedule", row, row.Key[0])
+}
+
+// AddRun adds a state of a run.
+func (db *DB) AddRun(ctx context.Context, row StateRow) error {
+	return db.addState(ctx, "schedule_runs", "schedule, run", row, row.Key[0], row.Key[1])
+}
+
+// AddDelivery adds a state of a delivery.
+func (db *DB) AddDelivery(ctx context.Context, row StateRow) error {
+	return db.addState(ctx, "deliveries", "run, target", row, row.Key[0], row.Key[1])
+}
+
+func (db *DB) addState(ctx context.Context, table, keys string, row StateRow, values ...any) error {
+	if !event.InRange(row.At) {
+		return fmt.Errorf("store: add to %s: time %s is out of range", table, row.At)
+	}
+	insert, err := db.conn.PrepareBatch(ctx, "INSERT INTO "+db.table(table)+" ("+keys+", number, at, state, body)")
+	if err != nil {
+		return fmt.Errorf("store: prepare row of %s: %w", table, err)
+	}
+	defer insert.Close()
+	if err := insert.Append(append(values, row.Number, row.At.UTC(), row.State, row.Body)...); err != nil {
+		return fmt.Errorf("store: append row of %s: %w", table, err)
+	}
+	if err := insert.Send(); err != nil {
+		return fmt.Errorf("store: insert row of %s: %w", table, err)
+	}
+	return nil
+}
+
+// Schedules returns all versions of all schedules, those of one in order.
+func (db *DB) Schedules(ctx context.Context) ([]StateRow, error) {
+	return db.states(ctx, "SELECT schedule, '', number, at, state, body FROM "+db.table("schedules")+" ORDER BY schedule, number, at, body")
+}
+
+// Runs returns the newest state of each run.
+func (db *DB) Runs(ctx context.Context) ([]StateRow, error) {
+	return db.states(ctx, "SELECT schedule, run, number, at, state, body FROM "+db.table("schedule_runs")+
+		" ORDER BY schedule, run, number DESC, at DESC, body LIMIT 1 BY schedule, run")
+}
+
+// Deliveries returns the newest state of each delivery.
+func (db *DB) Deliveries(ctx context.Context) ([]StateRow, error) {
+	return db.states(ctx, "SELECT run, target, number, at, state, body FROM "+db.table("deliveries")+
+		" ORDER BY run, target, number DESC, at DESC, body LIMIT 1 BY run, target")
+}
+
+// DeliveryStates returns all states of the deliveries of a run, in order.
+func (db *DB) DeliveryStates(ctx context.Context, run string) ([]StateRow, error) {
+	return db.states(ctx, "SELECT run, target, number, at, state, body FROM "+db.table("deliveries")+
+		" WHERE run = $1 ORDER BY target, number, at, body", run)
+}
+
+func (db *DB) states(ctx context.Context, query string, args ...any) ([]StateRow, error) {
+	rows, err := db.conn.Query(ctx, query, args...)
+	if err != nil {
+		return nil, fmt.Errorf("store: read states: %w", err)
+	}
+	defer rows.Close()
+	var list []StateRow
+	for rows.Next() {
+		var row StateRow
+		if err := rows.Scan(&row.Key[0], &row.Key[1], &row.Number, &row.At, &row.State, &row.Body); err != nil {
+			return nil, fmt.Errorf("store: read states: %w", err)
+		}
+		row.At = row.At.UTC()
+		list = append(list, row)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, fmt.Errorf("store: read states: %w", err)
+	}
+	return list, nil
+}

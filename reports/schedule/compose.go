@@ -1,0 +1,203 @@
+package schedule
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"exhibit/internal/coverage"
+	"exhibit/internal/ledger"
+	"exhibit/reports"
+)
+
+// cover fills in coverage and gaps, and says what is missing in a few words; nothing
+// when nothing is.
+func (l *Letter) cover(r *reports.Report) string {
+	var missing []reports.Gap
+	var before []string
+	for _, s := range r.Coverage.Sources {
+		l.Sources = append(l.Sources, SourceLn{Name: s.Source.Name, Share: reports.Share(s.Required()), Note: coverNote(s), Good: s.Required() >= 1})
+	}
+	for _, g := range r.Coverage.Gaps {
+		text := g.Source + ": " + stretch(g.Interval, r.Period.Zone)
+		switch g.State {
+		case ledger.Onboarding:
+			before = append(before, g.Source)
+			l.Gaps = append(l.Gaps, text+" lies before it was connected")
+			continue
+		case ledger.Recoverable:
+			text += ", can still be fetched until " + reports.Instant(g.Until)
+		case ledger.Backfilling:
+			text += ", its first history is still being read"
+		case ledger.Unconnected:
+			text += ", not connected"
+		default:
+			text += ", lost at the source"
+		}
+		if len(g.Notes) > 0 {
+			text += " (explained)"
+		}
+		missing = append(missing, g)
+		l.Gaps = append(l.Gaps, text)
+	}
+	l.Gaps = shorten(l.Gaps)
+	var words []string
+	switch len(missing) {
+	case 0:
+	case 1:
+		words = append(words, reports.Length(missing[0].Length())+" missing"+onDay(missing[0].Interval, r.Period.Zone)+explained(missing))
+	default:
+		words = append(words, fmt.Sprintf("%s missing in %d gaps", reports.Length(together(missing)), len(missing))+explained(missing))
+	}
+	if len(before) > 0 {
+		words = append(words, "not connected for all of it: "+strings.Join(slices.Compact(before), ", "))
+	}
+	return strings.Join(words, "; ")
+}
+
+func coverNote(s reports.SourceCoverage) string {
+	switch {
+	case !s.Known:
+		return "not connected"
+	case s.Required() < 1:
+		return "of the time that is required"
+	case s.Methods[ledger.Stated] > 0:
+		return reports.Share(s.Methods[ledger.Stated]) + " from files that " + cmp.Or(strings.Join(s.By, ", "), "somebody") + " stated to be complete"
+	}
+	return ""
+}
+
+func explained(missing []reports.Gap) string {
+	if slices.ContainsFunc(missing, func(g reports.Gap) bool { return len(g.Notes) == 0 }) {
+		return ""
+	}
+	return " (explained)"
+}
+
+// together is the length of all gaps; time that several sources miss counts once.
+func together(gaps []reports.Gap) (sum time.Duration) {
+	var list []coverage.Interval
+	for _, g := range gaps {
+		list = append(list, g.Interval)
+	}
+	for _, i := range coverage.Of(list...) {
+		sum += i.Length()
+	}
+	return sum
+}
+
+func onDay(i coverage.Interval, zone *time.Location) string {
+	first, last := i.From.In(zone), i.To.Add(-1).In(zone)
+	if first.Format(time.DateOnly) == last.Format(time.DateOnly) {
+		return " on " + first.Format("2 January")
+	}
+	return " from " + first.Format("2 January") + " to " + last.Format("2 January")
+}
+
+func stretch(i coverage.Interval, zone *time.Location) string {
+	first, last := i.From.In(zone), i.To.In(zone)
+	end := last.Format("15:04")
+	if first.Format(time.DateOnly) != last.Format(time.DateOnly) {
+		end = last.Format("2 January 15:04")
+	}
+	return reports.Length(i.Length()) + ", " + first.Format("2 January 15:04") + " to " + end + " " + last.Format("MST")
+}
+
+// shorten keeps a mail readable; the pack has all of it.
+func shorten(list []string) []string {
+	const most = 10
+	if len(list) <= most {
+		return list
+	}
+	return append(list[:most:most], fmt.Sprintf("and %d more: the report has all", len(list)-most))
+}
+
+// needs lists what somebody must do.
+func (l *Letter) needs(r *reports.Report) {
+	for _, text := range r.Missing {
+		l.Needs = append(l.Needs, text)
+	}
+	for _, c := range r.Checks {
+		if c.Answer == reports.FoundExceptions {
+			l.Needs = append(l.Needs, c.Question+" "+plural(int(c.Count), "exception", "exceptions")+" to explain")
+		}
+	}
+	for _, row := range r.Retention {
+		if row.Short() {
+			l.Needs = append(l.Needs, row.Title+": "+row.Text)
+		}
+	}
+	var events uint64
+	for _, u := range r.Unmapped {
+		events += u.Count
+	}
+	if events > 0 {
+		l.Needs = append(l.Needs, reports.Number(events)+" events of "+plural(len(r.Unmapped), "type that no rule knows", "types that no rule knows"))
+	}
+	l.Needs = shorten(l.Needs)
+}
+
+// count fills in the sections with their numbers and those of the period before.
+func (l *Letter) count(r, prior *reports.Report, before Span) {
+	l.Before = before.Words()
+	if prior == nil {
+		l.Before = "nothing collected before"
+	}
+	for _, s := range r.Sections {
+		line := CountLn{Section: sectionTitle(s.Name), Now: reports.Number(s.Events)}
+		switch s.Meaning {
+		case reports.Computed, reports.NotYet:
+			continue
+		case reports.Listed, reports.NoneProven, reports.NoneHeard, reports.NoneStated:
+			if prior == nil {
+				break
+			}
+			was, ok := prior.SectionNamed(s.Name)
+			counted := ok && (was.Meaning == reports.Listed || was.Meaning == reports.NoneProven || was.Meaning == reports.NoneHeard || was.Meaning == reports.NoneStated)
+			if counted {
+				line.Before, line.Change = reports.Number(was.Events), change(s.Events, was.Events)
+			}
+		default:
+			line.Now = ""
+			line.Change, _, _ = strings.Cut(s.Text, ":")
+			if s.Meaning == reports.NotEvidenced {
+				line.Change = "not evidenced: no source logs this"
+			}
+		}
+		l.Counts = append(l.Counts, line)
+	}
+}
+
+// sectionTitle makes a heading of a section's name.
+func sectionTitle(name string) string {
+	if name == "mfa" {
+		return "MFA"
+	}
+	return strings.ToUpper(name[:1]) + strings.ReplaceAll(name[1:], "-", " ")
+}
+
+// deleted sums what retention rules took.
+func (l *Letter) deleted(r *reports.Report) {
+	type rule struct {
+		source, why string
+		by          uint64
+	}
+	events := map[rule]uint64{}
+	for _, g := range r.Coverage.Expired {
+		events[rule{g.Source, g.Why, g.By}] += g.Count
+	}
+	for k, n := range events {
+		l.Deleted = append(l.Deleted, fmt.Sprintf("%s: %s events under “%s”, ledger record %d", k.source, reports.Number(n), k.why, k.by))
+	}
+	slices.Sort(l.Deleted)
+	l.Deleted = shorten(l.Deleted)
+}
+
+func plural(n int, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return reports.Number(uint64(n)) + " " + many
+}

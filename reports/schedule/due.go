@@ -1,0 +1,159 @@
+package schedule
+
+import (
+	"time"
+
+	"exhibit/reports"
+)
+
+// An Occurrence is a moment at which a schedule asks for a period.
+type Occurrence struct {
+	Schedule Schedule // the version that was in force
+	At       time.Time
+	Span     Span
+}
+
+// Key names the period, of which a schedule has one run.
+func (o Occurrence) Key() string { return o.Span.key() }
+
+// Due lists what was due up to now, oldest first, each period once. History has all
+// versions of one schedule, in order. What was due while it was paused is not.
+func Due(history []Schedule, now time.Time) []Occurrence {
+	var out []Occurrence
+	seen := map[string]bool{}
+	add := func(list ...Occurrence) {
+		for _, o := range list {
+			if !seen[o.Key()] {
+				seen[o.Key()] = true
+				out = append(out, o)
+			}
+		}
+	}
+	for i, v := range history {
+		if v.State != Active {
+			continue
+		}
+		if i > 0 {
+			add(moved(history[i-1], v)...)
+		}
+		until := now.Add(1) // now included
+		if i+1 < len(history) && history[i+1].At.Before(until) {
+			until = history[i+1].At
+		}
+		add(v.between(v.At, until)...)
+	}
+	if len(out) > 0 && history[0].ID == Checkpoint {
+		// A checkpoint stands for all before it: after a long stop one is enough.
+		return out[len(out)-1:]
+	}
+	return out
+}
+
+// moved returns the occurrence that a change of an active schedule would skip: the new
+// version had it before the change, the old one would have had it after. It is due at
+// the change.
+func moved(old, v Schedule) []Occurrence {
+	if old.State != Active || old.Period != v.Period {
+		return nil
+	}
+	is, ok := v.last(v.At)
+	if !ok {
+		return nil
+	}
+	if was, ok := old.last(v.At); ok && !was.At.Before(is.At) {
+		return nil
+	}
+	is.At = v.At
+	return []Occurrence{is}
+}
+
+// lookBack is how far back the last occurrence of any recurrence is found: leap days
+// come every eight years at the least.
+const lookBack = 8*366 + 1
+
+// last returns the newest occurrence before t.
+func (s *Schedule) last(t time.Time) (Occurrence, bool) {
+	e, err := s.calendar()
+	if err != nil {
+		return Occurrence{}, false
+	}
+	for date, n := e.date(t).AddDate(0, 0, 1), 0; n < lookBack; date, n = date.AddDate(0, 0, -1), n+1 {
+		if o, ok := e.on(date); ok && o.At.Before(t) {
+			return o, true
+		}
+	}
+	return Occurrence{}, false
+}
+
+// Next returns the first occurrences from t on, at the most n.
+func (s *Schedule) Next(t time.Time, n int) []Occurrence {
+	e, err := s.calendar()
+	if err != nil {
+		return nil
+	}
+	var out []Occurrence
+	for date, i := e.date(t).AddDate(0, 0, -1), 0; i < lookBack && len(out) < n; date, i = date.AddDate(0, 0, 1), i+1 {
+		if o, ok := e.on(date); ok && !o.At.Before(t) {
+			out = append(out, o)
+		}
+	}
+	return out
+}
+
+// between lists the occurrences from from up to but without to.
+func (s *Schedule) between(from, to time.Time) []Occurrence {
+	e, err := s.calendar()
+	if err != nil {
+		return nil // a version that Check refused was never stored
+	}
+	var out []Occurrence
+	// A day more at both ends: dates of a zone are not dates of UTC.
+	for date := e.date(from).AddDate(0, 0, -1); !date.After(e.date(to).AddDate(0, 0, 1)); date = date.AddDate(0, 0, 1) {
+		if o, ok := e.on(date); ok && !o.At.Before(from) && o.At.Before(to) {
+			out = append(out, o)
+		}
+	}
+	return out
+}
+
+// A calendar is a schedule made ready to be asked for many dates.
+type calendar struct {
+	schedule     Schedule
+	zone         *time.Location
+	due          func(date time.Time) bool
+	span         func(date time.Time) (from, to time.Time)
+	hour, minute int
+}
+
+func (s *Schedule) calendar() (*calendar, error) {
+	zone, err := reports.LoadZone(s.Zone)
+	if err != nil {
+		return nil, err
+	}
+	span, err := parseWords(s.Period)
+	if err != nil {
+		return nil, err
+	}
+	e := &calendar{schedule: *s, zone: zone, due: s.Every.days(), span: span}
+	e.hour, e.minute = s.Every.clock()
+	return e, nil
+}
+
+// date returns the date in the zone.
+func (e *calendar) date(t time.Time) time.Time {
+	y, m, d := t.In(e.zone).Date()
+	return time.Date(y, m, d, 0, 0, 0, 0, time.UTC)
+}
+
+// on returns the occurrence of a date, if it has one. The period follows from the
+// date in the calendar, not from the instant of the run: a late run has the same one.
+func (e *calendar) on(date time.Time) (Occurrence, bool) {
+	if !e.due(date) {
+		return Occurrence{}, false
+	}
+	wall := date.Add(time.Duration(e.hour)*time.Hour + time.Duration(e.minute)*time.Minute)
+	o := Occurrence{Schedule: e.schedule, At: reports.LocalInstant(wall, e.zone)}
+	o.Span.From, o.Span.To = e.span(date)
+	o.Span.Zone = e.schedule.Zone
+	return o, true
+}

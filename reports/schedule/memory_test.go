@@ -1,0 +1,123 @@
+package schedule
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"testing"
+	"time"
+)
+
+// memory keeps records for tests of what a runner does. It answers as the store does.
+type memory struct {
+	schedules  []Schedule
+	runs       []Run // newest states
+	deliveries []Delivery
+	at         map[string]int // where in them
+	rows       int
+	fail       func() error // asked before anything is added
+}
+
+func (m *memory) Schedules(context.Context) ([]Schedule, error) {
+	return slices.Clone(m.schedules), nil
+}
+
+func (m *memory) Runs(context.Context) ([]Run, error) { return slices.Clone(m.runs), nil }
+
+func (m *memory) Deliveries(context.Context) ([]Delivery, error) {
+	return slices.Clone(m.deliveries), nil
+}
+
+// put adds a row or puts it in the place of its older state.
+func put[T any](m *memory, list *[]T, key string, row T) {
+	if m.at == nil {
+		m.at = map[string]int{}
+	}
+	m.rows++
+	if i, ok := m.at[key]; ok {
+		(*list)[i] = row
+		return
+	}
+	m.at[key] = len(*list)
+	*list = append(*list, row)
+}
+
+func (m *memory) add() error {
+	if m.fail != nil {
+		return m.fail()
+	}
+	return nil
+}
+
+func (m *memory) AddSchedule(_ context.Context, s Schedule) error {
+	m.schedules = append(m.schedules, s)
+	return nil
+}
+
+func (m *memory) AddRun(_ context.Context, r Run) error {
+	if err := m.add(); err != nil {
+		return err
+	}
+	put(m, &m.runs, r.ID(), r)
+	return nil
+}
+
+func (m *memory) AddDelivery(_ context.Context, d Delivery) error {
+	if err := m.add(); err != nil {
+		return err
+	}
+	put(m, &m.deliveries, d.Run+"\x00"+d.Target, d)
+	return nil
+}
+
+// invented makes letters out of nothing.
+type invented struct {
+	ready func(s Schedule, span Span) bool
+	make  func() error
+	made  int
+}
+
+func (e *invented) Ready(_ context.Context, s Schedule, span Span) (bool, string, error) {
+	if e.ready == nil {
+		return true, "", nil
+	}
+	return e.ready(s, span), "hcp-prod: 3 h can still be fetched", nil
+}
+
+func (e *invented) Make(_ context.Context, s Schedule, r Run) (string, *Letter, error) {
+	if e.make != nil {
+		if err := e.make(); err != nil {
+			return "", nil, err
+		}
+	}
+	e.made++
+	return fmt.Sprintf("pack-%d", e.made), &Letter{Kind: "evidence", Subject: "Evidence for " + r.Span.Words()}, nil
+}
+
+func (e *invented) Checkpoint(context.Context, Schedule, Run) (*Letter, error) {
+	return &Letter{Kind: "checkpoint", Subject: "Checkpoint"}, nil
+}
+
+func (e *invented) Problem(err error) string { return "It broke: " + err.Error() }
+
+// post gives parcels to a function.
+type post func(Parcel) Outcome
+
+func (p post) Send(_ context.Context, parcel Parcel) Outcome { return p(parcel) }
+
+var errCrash = errors.New("crash")
+
+func monthly(id, zone string, day, hour, minute int, at time.Time) Schedule {
+	return Schedule{ID: id, Version: 1, Name: "PCI " + id, State: Active, Framework: "pci", Period: "last month", Zone: zone, At: at, Grace: 24,
+		Every: Recurrence{Kind: "monthly", Day: day, Hour: hour, Minute: minute}, Recipients: []string{"a@example.com", "b@example.com", "c@example.com"}}
+}
+
+// newRunner makes a runner over memory at the time that now points to.
+func newRunner(t *testing.T, m *memory, e *invented, p post, now *time.Time) (*Runner, *[]Entry) {
+	t.Helper()
+	entries := new([]Entry)
+	return &Runner{Records: m, Evidence: e, Post: p, Directories: p, MailDomain: "example.com", Now: func() time.Time { return *now }, Slog: slog.New(slog.DiscardHandler),
+		Diary: func(_ context.Context, x Entry) error { *entries = append(*entries, x); return nil }}, entries
+}

@@ -31,7 +31,7 @@ import (
 //	  error: failure.reason            # a value here means that it failed
 //	  before: old                      # before and after, or changes, are kept as they are
 //	constants: {organisation: Example Ltd}
-//	time: {formats: [rfc3339, unix, 02.01.2006 15:04], zone: Europe/Berlin}
+//	time: {formats: [rfc3339, unix, "02.01.2006 15:04"], zone: Europe/Berlin}
 //	outcome: {success: [ok], failure: ["err*"], default: success}
 //	actor_types: {user: [human], service: ["bot*"], system: [cron]}
 //	prefer_known: true                 # of several actions, the first that a rule knows; else the first

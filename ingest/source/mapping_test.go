@@ -1,6 +1,7 @@
 package source_test
 
 import (
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -189,4 +190,22 @@ func FuzzMapping(f *testing.F) {
 			}
 		}
 	})
+}
+
+// The example in the comment on Mapping is a mapping.
+func TestMappingComment(t *testing.T) {
+	code, err := os.ReadFile("mapping.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var text strings.Builder
+	for line := range strings.Lines(string(code)) {
+		if example, ok := strings.CutPrefix(line, "//\t"); ok {
+			text.WriteString(example)
+		}
+	}
+	e := normalize(t, mapping(t, text.String()), `{"created_at":"01.02.2026 10:00","object":{"type":"user"},"verb":"login","user":{"email":"ada@example.com"},"failure":{"reason":"x"}}`).Event
+	if e.Section != event.FailedAuth || e.Action != "user.login" || e.Organisation != "Example Ltd" {
+		t.Errorf("got %+v", e)
+	}
 }

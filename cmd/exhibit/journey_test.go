@@ -287,6 +287,10 @@ func (d *trial) secondWriter(t *testing.T) {
 	if err != nil || !strings.Contains(out, "nothing new: everything is stored already") {
 		t.Errorf("import beside the demo: %v\n%s", err, out)
 	}
+	out, err = d.run(t, "exhibit", "try", "--kind", "hcp-terraform", "--json", exports[0])
+	if events := strings.Count(out, `{"fate":"event","event":{"v":1,`); err != nil || events < 10 || strings.Contains(out, `"fate":"reject"`) {
+		t.Errorf("exhibit try shows %d events, %v\n%.500s", events, err, out)
+	}
 	to := time.Now().AddDate(0, 0, -20)
 	pack := filepath.Join(t.TempDir(), "pci.zip")
 	out, err = d.run(t, "exhibit", "pack", "--data", d.data, "--framework", "pci", "--from", to.AddDate(0, 0, -9).Format(time.DateOnly),

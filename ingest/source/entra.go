@@ -122,7 +122,7 @@ func (v *entraRecord) action() action {
 		return action{auditLogs, strings.TrimSpace(cmp.Or(v.name, v.operation))}
 	case isSignIn:
 		return action{v.category, "signIn"}
-	case v.operation == "Sign-in activity", !v.envelope && v.created != "" && v.category == "":
+	case v.operation == "Sign-in activity", v.operation == "signIn", !v.envelope && v.created != "" && v.category == "":
 		return action{signInLogs, "signIn"}
 	case v.riskType != "":
 		return action{cmp.Or(v.category, "UserRiskEvents"), cmp.Or(v.operation, "User Risk Detection")}

@@ -3,6 +3,8 @@ package web
 import (
 	"context"
 	"net/http"
+	"strings"
+	"time"
 
 	"github.com/labstack/echo/v4"
 
@@ -34,14 +36,21 @@ type Action struct {
 	Details   map[string]string // "reason", "role", "framework", …; never a secret
 }
 
+// recordTime is how long the ledger may take for one action.
+const recordTime = 20 * time.Second
+
 // record writes an action that must not happen unrecorded.
 func (s *server) record(c echo.Context, who Identity, a Action) error {
 	a.Actor = event.Actor{ID: who.Subject, Name: who.Name, Email: who.Email, Type: event.User}
 	a.IP, a.UserAgent, a.RequestID = c.RealIP(), c.Request().UserAgent(), requestID(c)
 	if len(a.UserAgent) > 512 {
-		a.UserAgent = a.UserAgent[:512]
+		a.UserAgent = strings.ToValidUTF8(a.UserAgent[:512], "")
 	}
-	if err := s.Audit.Record(c.Request().Context(), a); err != nil {
+	// A reader who hangs up at the right moment must not thereby stay unrecorded.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(c.Request().Context()), recordTime)
+	defer cancel()
+	s.recordCounted(ctx)
+	if err := s.Audit.Record(ctx, a); err != nil {
 		return &Problem{Status: http.StatusServiceUnavailable, Heading: "Refused, because it could not be recorded",
 			Sentence: "What people do here is kept in the ledger, and the ledger does not take records at the moment. Nothing was done.",
 			Help:     []string{"Try again in a minute.", "If it stays so, the administrator finds the reason in the log."},

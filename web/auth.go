@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -38,6 +39,9 @@ func (s *server) signIn(c echo.Context) error {
 // startSignIn sends the browser to the provider with state, nonce and a PKCE
 // challenge, and keeps them in a cookie for the way back.
 func (s *server) startSignIn(c echo.Context) error {
+	if s.otherName(c.Request().Host) {
+		return c.Redirect(http.StatusSeeOther, s.base.Scheme+"://"+s.base.Host+startPath+"?return="+url.QueryEscape(localPath(c.QueryParam("return"))))
+	}
 	d, err := s.provider.discover(c.Request().Context())
 	if err != nil {
 		return s.providerDown(err)
@@ -58,6 +62,16 @@ func (s *server) startSignIn(c echo.Context) error {
 	return c.Redirect(http.StatusSeeOther, d.begin(l))
 }
 
+// otherName reports whether a browser came under another name of this machine, as
+// localhost for 127.0.0.1. Its cookie would not come along to the provider's answer.
+func (s *server) otherName(host string) bool {
+	if s.secure() || host == s.base.Host {
+		return false
+	}
+	u := url.URL{Host: host}
+	return u.Port() == s.base.Port() && slices.Contains([]string{"localhost", "127.0.0.1", "::1"}, u.Hostname())
+}
+
 // finishSignIn takes the provider's answer and opens a session.
 func (s *server) finishSignIn(c echo.Context) error {
 	l, err := s.loginOf(c)
@@ -65,7 +79,7 @@ func (s *server) finishSignIn(c echo.Context) error {
 	if err != nil {
 		return s.refuseSignIn(c, Identity{}, "no sign-in under way: "+err.Error(), staleSignIn(err))
 	}
-	if said := c.QueryParam("error"); said != "" {
+	if said := cut(c.QueryParam("error")); said != "" {
 		return s.refuseSignIn(c, Identity{}, "provider answered "+said, &Problem{Status: http.StatusForbidden,
 			Heading: "Your provider did not sign you in", Sentence: "It answered: " + said + ".",
 			Link: linkTo("Try again", signInPath)})
@@ -159,7 +173,7 @@ func (s *server) refuseSignIn(c echo.Context, who Identity, reason string, p *Pr
 	if len(who.Groups) > 0 {
 		details["groups"] = strings.Join(who.Groups, ", ")
 	}
-	s.recordOrLog(c, who, Action{Name: "session.sign-in", Outcome: failure, Details: details})
+	s.recordRefusal(c, who, Action{Name: "session.sign-in", Details: details})
 	return p
 }
 

@@ -27,7 +27,8 @@ type Engagement struct {
 	Expires        time.Time
 }
 
-func (e Engagement) check() error {
+// Check says what is missing or wrong.
+func (e Engagement) Check() error {
 	wrong := func(what string) error { return fmt.Errorf("engagement %q: %s", e.Name, what) }
 	var errs []error
 	if e.Name == "" {
@@ -53,12 +54,16 @@ func (e Engagement) check() error {
 
 func (e Engagement) invites(who Identity) bool {
 	for _, p := range e.People {
-		if p != "" && (p == who.Subject || strings.EqualFold(p, who.Email)) {
+		if p != "" && (p == who.Subject || sameAddress(p, who.Email)) {
 			return true
 		}
 	}
 	return slices.ContainsFunc(e.Groups, func(g string) bool { return g != "" && slices.Contains(who.Groups, g) })
 }
+
+// sameAddress compares addresses as people do, but for letters that only look or
+// fold alike (a Kelvin sign is no k): those have other lengths.
+func sameAddress(a, b string) bool { return len(a) == len(b) && strings.EqualFold(a, b) }
 
 // holds reports whether a query stays inside the engagement: same framework and
 // zone, not a day more, not a source more.

@@ -97,6 +97,10 @@ func (s *server) showError(err error, c echo.Context) {
 		c.Response().Status = 499 // the reader has gone: for the log only
 		return
 	}
+	// What stops at the deadline does not always say so.
+	if late := c.Request().Context().Err(); late != nil {
+		err = errors.Join(err, late)
+	}
 	p := problemOf(err)
 	m := views.Message{Heading: p.Heading, Sentence: p.Sentence, Help: p.Help, Link: p.Link}
 	if p.Status >= 500 {

@@ -46,3 +46,7 @@ func WithUnlisted(d Deps, handler echo.HandlerFunc) (http.Handler, func(method, 
 var LocalPath = localPath
 
 var EventOf = eventOf
+
+var Network = network
+
+var Invites = Engagement.invites

@@ -69,7 +69,7 @@ func (s *server) unlisted(c echo.Context) error {
 
 // refuse records that somebody was kept out and says so to them.
 func (s *server) refuse(c echo.Context, who Identity, reason, sentence string) error {
-	s.recordOrLog(c, who, Action{Name: "access.refuse", Outcome: failure, Details: map[string]string{
+	s.recordRefusal(c, who, Action{Name: "access.refuse", Details: map[string]string{
 		"reason": reason, "path": c.Request().URL.Path}})
 	return &Problem{Status: http.StatusForbidden, Heading: "Not open to you", Sentence: sentence,
 		Link: linkTo("Go to Reports", "/reports")}
@@ -150,10 +150,24 @@ func (s *server) limitRate() echo.MiddlewareFunc {
 	return middleware.RateLimiterWithConfig(middleware.RateLimiterConfig{
 		Store: middleware.NewRateLimiterMemoryStoreWithConfig(middleware.RateLimiterMemoryStoreConfig{
 			Rate: rate.Limit(1), Burst: 30, ExpiresIn: 5 * time.Minute}),
-		IdentifierExtractor: func(c echo.Context) (string, error) { return c.RealIP(), nil },
+		IdentifierExtractor: func(c echo.Context) (string, error) { return network(c.RealIP()), nil },
 		DenyHandler: func(c echo.Context, _ string, _ error) error {
 			return &Problem{Status: http.StatusTooManyRequests, Heading: "Too many attempts",
 				Sentence: "There were many sign-ins from your address. Wait a minute, then try again."}
+		},
+	})
+}
+
+// limitPerson slows down one person where each request adds to the ledger or makes
+// a file.
+func (s *server) limitPerson(each rate.Limit, burst int) echo.MiddlewareFunc {
+	return middleware.RateLimiterWithConfig(middleware.RateLimiterConfig{
+		Store: middleware.NewRateLimiterMemoryStoreWithConfig(middleware.RateLimiterMemoryStoreConfig{
+			Rate: each, Burst: burst, ExpiresIn: time.Hour}),
+		IdentifierExtractor: func(c echo.Context) (string, error) { return who(c).Subject, nil },
+		DenyHandler: func(echo.Context, string, error) error {
+			return &Problem{Status: http.StatusTooManyRequests, Heading: "Too many at once",
+				Sentence: "You asked for this many times in a row, so nothing was done. Wait a minute, then try again."}
 		},
 	})
 }

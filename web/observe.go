@@ -1,6 +1,7 @@
 package web
 
 import (
+	"context"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -13,9 +14,13 @@ import (
 	"github.com/labstack/echo/v4"
 )
 
-// pageTime is how long a page may take to be made and sent; downloads have their
-// own rule (download.go).
-const pageTime = 60 * time.Second
+// pageTime is how long a page may take to be made and sent, and makeTime how long
+// to be made: what is left is for saying that it took too long. Downloads take
+// longer (packs.go).
+const (
+	pageTime = 60 * time.Second
+	makeTime = 50 * time.Second
+)
 
 // observe gives the request a number, turns panics into errors, errors into
 // pages, and writes one line of log. Query strings stay out of the log: they hold
@@ -33,6 +38,9 @@ func (s *server) observe(next echo.HandlerFunc) echo.HandlerFunc {
 		if err := http.NewResponseController(c.Response()).SetWriteDeadline(time.Now().Add(pageTime)); err != nil && !errors.Is(err, http.ErrNotSupported) {
 			return fmt.Errorf("set deadline: %w", err)
 		}
+		ctx, cancel := context.WithTimeout(c.Request().Context(), makeTime)
+		defer cancel()
+		c.SetRequest(c.Request().WithContext(ctx))
 		err := s.guarded(next, c)
 		if err != nil {
 			c.Error(err)

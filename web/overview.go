@@ -1,6 +1,7 @@
 package web
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 
@@ -21,12 +22,17 @@ func (s *server) overview(c echo.Context) error {
 }
 
 func (s *server) coverage(c echo.Context) error {
-	q, err := s.parseCoverage(c.QueryParams())
-	if err != nil {
-		return err
-	}
 	ctx := c.Request().Context()
-	v, err := s.Coverage.Coverage(ctx, q)
+	q, err := s.parseCoverage(c.QueryParams())
+	var v views.Coverage
+	if err == nil {
+		v, err = s.Coverage.Coverage(ctx, q)
+	}
+	var input *InputError
+	if errors.As(err, &input) {
+		return &Problem{Status: http.StatusBadRequest, Heading: "That does not work", Sentence: input.Sentence,
+			Link: linkTo("Show the last days", "/coverage"), Cause: err}
+	}
 	if err != nil {
 		return fmt.Errorf("coverage: %w", err)
 	}

@@ -78,7 +78,7 @@ func (s *server) download(c echo.Context) error {
 	}
 	defer content.Close() // read only: nothing can be lost
 	if !s.maySee(who(c), p.Framework.ID, p.Period, p.Sources) {
-		s.recordOrLog(c, who(c), Action{Name: "pack.download", Outcome: failure, Target: target("pack", p.ID, p.File),
+		s.recordRefusal(c, who(c), Action{Name: "pack.download", Target: target("pack", p.ID, p.File),
 			Details: map[string]string{"reason": "no engagement holds this pack"}})
 		return ErrNotFound
 	}

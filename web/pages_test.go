@@ -83,6 +83,8 @@ func TestWrongInput(t *testing.T) {
 		"/reports/soc2?from=2026-01-01&to=2026-03-01&zone=../../../etc/passwd": "is not known",
 		"/reports/soc2?from=2026-01-01&to=2026-03-01&source=nope":              `There is no source "nope"`,
 		"/coverage?from=x&to=2026-01-01":                                       "is not a date",
+		"/reports/soc2?from=2026-01-01":                                        "The last day is missing",
+		"/coverage?from=2026-01-02&to=2026-01-01":                              "Show the last days",
 		"/events?from=yesterday":                                               "is not a time",
 		"/events?section=nope":                                                 "There is no section",
 		"/events?from=2026-01-02&to=2026-01-01":                                "The end is not after the beginning",
@@ -91,7 +93,7 @@ func TestWrongInput(t *testing.T) {
 	} {
 		must(t, b.get(t, path), http.StatusBadRequest, want)
 	}
-	for _, path := range []string{"/reports/nope?from=2026-01-01&to=2026-03-01", "/sources/nope", "/events/hcp-prod/nope", "/packs/nope/download", "/packs/jobs/nope", "/nope", "/static/nope.css"} {
+	for _, path := range []string{"/reports/nope?from=2026-01-01&to=2026-03-01", "/reports/nope", "/sources/nope", "/events/hcp-prod/nope", "/packs/nope/download", "/packs/jobs/nope", "/nope", "/static/nope.css"} {
 		if a := b.get(t, path); a.StatusCode != http.StatusNotFound {
 			t.Errorf("%s: %d", path, a.StatusCode)
 		}

@@ -22,6 +22,9 @@ const (
 
 // parseDate reads YYYY-MM-DD.
 func parseDate(name, text string) (time.Time, error) {
+	if text == "" {
+		return time.Time{}, badInput("The %s day is missing. Write it like 2026-04-22.", name)
+	}
 	t, err := time.Parse(time.DateOnly, text)
 	if err != nil {
 		return time.Time{}, badInput("The %s date %q is not a date. Write it like 2026-04-22.", name, cut(text))

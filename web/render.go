@@ -2,6 +2,7 @@ package web
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"net/http"
 	"strings"
@@ -26,7 +27,7 @@ func (s *server) renderStatus(c echo.Context, status int, p views.Page, content 
 		p.Nav = s.nav(who.Role, c.Request().URL.Path)
 	}
 	var page bytes.Buffer
-	if err := views.Layout(p, content).Render(c.Request().Context(), &page); err != nil {
+	if err := views.Layout(p, content).Render(context.WithoutCancel(c.Request().Context()), &page); err != nil {
 		return fmt.Errorf("render %q: %w", p.Title, err)
 	}
 	return c.HTMLBlob(status, page.Bytes())

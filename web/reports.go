@@ -61,6 +61,13 @@ func (s *server) reportsView(ctx context.Context, who Identity) (views.Reports, 
 func (s *server) report(c echo.Context) error {
 	form := c.QueryParams()
 	if form.Get("from") == "" && form.Get("to") == "" {
+		known, err := s.Deps.Reports.Frameworks(c.Request().Context())
+		if err != nil {
+			return fmt.Errorf("frameworks: %w", err)
+		}
+		if !slices.ContainsFunc(known, func(f views.FrameworkChoice) bool { return f.ID == c.Param("framework") }) {
+			return ErrNotFound
+		}
 		chosen := s.lastDays(90)
 		chosen.Framework = c.Param("framework")
 		return s.showReports(c, http.StatusOK, chosen, "")

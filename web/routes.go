@@ -55,6 +55,8 @@ func (s *server) routes() []route {
 	staff := access{roles: []Role{Admin, Reviewer}}
 	all := access{roles: []Role{Admin, Reviewer, Auditor}}
 	slow := []echo.MiddlewareFunc{s.limitRate()}
+	seldom := []echo.MiddlewareFunc{s.limitPerson(0.2, 20)} // a pack every 5 seconds
+	often := []echo.MiddlewareFunc{s.limitPerson(2, 60)}    // browsers fetch a large file in pieces
 	return []route{
 		{get, "/healthz", public, s.healthz, nil},
 		{head, "/healthz", public, s.healthz, nil},
@@ -69,10 +71,10 @@ func (s *server) routes() []route {
 		{get, "/", all, s.overview, nil}, // sends auditors on to their reports
 		{get, "/reports", all, s.reports, nil},
 		{get, "/reports/:framework", all, s.report, nil},
-		{post, "/packs", all, s.makePack, nil},
+		{post, "/packs", all, s.makePack, seldom},
 		{get, "/packs/jobs/:job", all, s.job, nil},
-		{get, "/packs/:pack/download", all, s.download, nil},
-		{head, "/packs/:pack/download", all, s.download, nil},
+		{get, "/packs/:pack/download", all, s.download, often},
+		{head, "/packs/:pack/download", all, s.download, often},
 
 		{get, "/coverage", staff, s.coverage, nil},
 		{get, "/sources", staff, s.sourceList, nil},

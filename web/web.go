@@ -162,6 +162,7 @@ type server struct {
 	sessions  *sessions
 	seal      *sealer
 	provider  *relyingParty
+	refusals  *refusals
 	allowed   map[string]access // "GET /reports" → who
 	protected http.CrossOriginProtection
 }
@@ -198,6 +199,7 @@ func newServer(d Deps) (*server, error) {
 	d.Sessions = d.Sessions.orDefault()
 	s := &server{Deps: d, base: base, assets: assets, seal: seal, allowed: map[string]access{}}
 	s.sessions = newSessions(d.Sessions, d.Rand, d.Now)
+	s.refusals = newRefusals(d.Now)
 	s.provider = &relyingParty{Provider: d.Provider, client: d.Client, now: d.Now,
 		redirect: base.Scheme + "://" + base.Host + callbackPath}
 	return s, nil
@@ -219,7 +221,7 @@ func (d Deps) check() error {
 	need(d.Audit != nil, "Audit")
 	errs = append(errs, d.Provider.check())
 	for _, e := range d.Engagements {
-		errs = append(errs, e.check())
+		errs = append(errs, e.Check())
 	}
 	return errors.Join(errs...)
 }

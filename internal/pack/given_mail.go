@@ -3,66 +3,61 @@ package pack
 import (
 	"encoding/base64"
 	"io"
-	"mime"
-	"mime/multipart"
 	"mime/quotedprintable"
-	"net/mail"
-	"net/textproto"
+	"regexp"
 	"strings"
 )
+
+// encoded finds how the parts of a mail are encoded. A mail is not taken apart any
+// further, because the packages for that bring the network with them.
+var encoded = regexp.MustCompile(`(?im)^content-transfer-encoding:[ \t]*([a-z0-9-]+)[^\n]*\n`)
+
+// header finds what a mail begins with.
+var header = regexp.MustCompile(`(?im)^(subject|message-id):`)
 
 // mailed returns the checkpoint that a saved mail tells, or the text as it is when it
 // is no mail or tells none.
 func mailed(text string) string {
-	m, err := mail.ReadMessage(strings.NewReader(text))
-	if err != nil || m.Header.Get("Message-Id") == "" && m.Header.Get("Subject") == "" {
+	lf := strings.ReplaceAll(text, "\r\n", "\n")
+	head, body, _ := strings.Cut(lf, "\n\n")
+	if !header.MatchString(head) {
 		return text
 	}
-	if found := noteIn(textproto.MIMEHeader(m.Header), m.Body, 0); found != "" {
+	for _, at := range encoded.FindAllStringSubmatchIndex(lf, -1) {
+		how := strings.ToLower(lf[at[2]:at[3]])
+		_, part, ok := strings.Cut(lf[at[0]:], "\n\n")
+		if !ok {
+			continue
+		}
+		if found := findNote(decoded(how, part)); found != "" {
+			return found
+		}
+	}
+	if found := findNote(body); found != "" {
 		return found
 	}
 	return text
 }
 
-// maxDepth bounds parts within parts of a mail.
-const maxDepth = 5
-
-// noteIn returns the first signed note in the plain text of a mail or of its parts.
-func noteIn(header textproto.MIMEHeader, body io.Reader, depth int) string {
-	kind, params, err := mime.ParseMediaType(header.Get("Content-Type"))
-	if err != nil {
-		kind = "text/plain"
+// decoded returns the text of a part, up to where it cannot be read any more: a
+// part that is damaged at its end may still hold the note.
+func decoded(how, part string) string {
+	var r io.Reader = strings.NewReader(part)
+	switch how {
+	case "quoted-printable":
+		r = quotedprintable.NewReader(r)
+	case "base64":
+		block, _, _ := strings.Cut(part, "\n\n")
+		block, _, _ = strings.Cut(block, "\n--")
+		r = base64.NewDecoder(base64.StdEncoding, strings.NewReader(block))
 	}
-	if !strings.HasPrefix(kind, "multipart/") {
-		if kind != "text/plain" {
-			return ""
-		}
-		switch strings.ToLower(header.Get("Content-Transfer-Encoding")) {
-		case "quoted-printable":
-			body = quotedprintable.NewReader(body)
-		case "base64":
-			body = base64.NewDecoder(base64.StdEncoding, body)
-		}
-		// A part that is damaged at its end may still hold the note.
-		b, _ := io.ReadAll(io.LimitReader(body, maxGiven))
-		return findNote(string(b))
-	}
-	if depth == maxDepth {
-		return ""
-	}
-	for parts := multipart.NewReader(body, params["boundary"]); ; {
-		p, err := parts.NextRawPart()
-		if err != nil {
-			return ""
-		}
-		if found := noteIn(p.Header, p, depth+1); found != "" {
-			return found
-		}
-	}
+	b, _ := io.ReadAll(io.LimitReader(r, maxGiven)) // the error is where it ends
+	return string(b)
 }
 
-// findNote returns the three lines of a checkpoint with the signatures below them. It
-// only looks for what may be one: whoever verifies it checks the signatures.
+// findNote returns the first text that looks like a signed note: a paragraph of at
+// least three lines, and below it lines that begin as signatures do. It only looks
+// for what may be one: whoever verifies it checks the signatures.
 func findNote(text string) string {
 	lines := strings.Split(strings.ReplaceAll(text, "\r\n", "\n"), "\n")
 	for i, line := range lines {
@@ -72,11 +67,16 @@ func findNote(text string) string {
 		if lines[i] != "" || !strings.HasPrefix(lines[i+1], "— ") {
 			continue
 		}
-		end := i + 1
+		start, end := i, i+1
+		for start > 0 && lines[start-1] != "" {
+			start--
+		}
 		for end < len(lines) && strings.HasPrefix(lines[end], "— ") {
 			end++
 		}
-		return strings.Join(lines[i-3:end], "\n") + "\n"
+		if i-start >= 3 {
+			return strings.Join(lines[start:end], "\n") + "\n"
+		}
 	}
 	return ""
 }

@@ -3,6 +3,7 @@ package ingest_test
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -246,7 +247,7 @@ func TestKillDuringRollback(t *testing.T) {
 			if err := os.CopyFS(m.Dir, os.DirFS(prepared.Dir)); err != nil {
 				t.Fatal(err)
 			}
-			if err := os.Chmod(m.Dir, 0o700); err != nil {
+			if err := private(m.Dir); err != nil {
 				t.Fatal(err)
 			}
 			first := m
@@ -379,4 +380,18 @@ func TestForgedLedgers(t *testing.T) {
 			refused(t, s, want)
 		})
 	}
+}
+
+// private takes everybody's rights to a copied data directory away, as those of the
+// one it was copied from are.
+func private(dir string) error {
+	return filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.Type()&fs.ModeSymlink != 0 {
+			return err
+		}
+		if d.IsDir() {
+			return os.Chmod(path, 0o700)
+		}
+		return os.Chmod(path, 0o600)
+	})
 }

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"io/fs"
 	"math/rand/v2"
 	"strings"
 	"testing"
@@ -248,7 +249,11 @@ func TestMigrate(t *testing.T) {
 		t.Errorf("by an older program: got %v, want ErrNewer", err)
 	}
 	changed := fstest.MapFS{}
-	for _, name := range []string{"0001_create_events.sql", "0002_create_filed.sql", "0003_create_rejects.sql", "0004_create_ledger.sql"} {
+	names, err := fs.Glob(migrations.FS, "*.sql")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range names {
 		changed[name] = &fstest.MapFile{Data: []byte("SELECT 1")}
 	}
 	if err := db.Migrate(t.Context(), changed); err == nil || !strings.Contains(err.Error(), "was changed after it was applied") {

@@ -5,19 +5,20 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/netip"
 	"net/url"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
 
+	"exhibit/ingest"
 	"exhibit/ingest/source"
 	"exhibit/internal/ledger"
-	"exhibit/internal/pack"
+	"exhibit/reports/framework"
 	"exhibit/web"
 
 	"github.com/goccy/go-yaml"
@@ -170,8 +171,6 @@ func (c *Config) complete() {
 	}
 }
 
-var sourceName = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,62}$`)
-
 func (c *Config) check() error {
 	var errs []error
 	add := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
@@ -189,12 +188,10 @@ func (c *Config) check() error {
 	kinds := source.Kinds()
 	names := make(map[string]bool)
 	for _, s := range c.Sources {
-		switch {
-		case !sourceName.MatchString(s.Name):
-			add("source %q: its name must be small letters, digits, dot, dash and underscore", s.Name)
-		case s.Name == pack.Own:
-			add("source %q: this name is Exhibit's own", s.Name)
-		case names[s.Name]:
+		if err := ingest.CheckSourceName(s.Name); err != nil {
+			errs = append(errs, err)
+		}
+		if names[s.Name] {
 			add("source %q: there are two of this name", s.Name)
 		}
 		names[s.Name] = true
@@ -208,8 +205,22 @@ func (c *Config) check() error {
 			add("source %q: every: %s is too often", s.Name, s.Every)
 		}
 	}
+	frameworks, err := framework.Load()
+	if err != nil {
+		return err
+	}
+	for _, id := range slices.Sorted(maps.Keys(c.Scope)) {
+		if _, err := framework.Find(frameworks, id); err != nil {
+			add("scope: %w", err)
+		}
+	}
 	for _, e := range c.Engagements {
-		if _, err := e.engagement(); err != nil {
+		if one, err := e.engagement(); err != nil {
+			add("engagement %q: %w", e.Name, err)
+		} else if err := one.Check(); err != nil {
+			errs = append(errs, err)
+		}
+		if _, err := framework.Find(frameworks, e.Framework); err != nil && e.Framework != "" {
 			add("engagement %q: %w", e.Name, err)
 		}
 		for _, name := range e.Sources {

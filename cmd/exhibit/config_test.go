@@ -70,6 +70,10 @@ func TestLoadConfigSaysWhatIsWrong(t *testing.T) {
 		{"cluster", "zone: Europe/Berlin", "clickhouse: {cluster: prod}", "clickhouse.cluster"},
 		{"a tag over a wrong value", "settings: {token_env: HCP_TOKEN}", "settings: !x 1", "configuration"},
 		{"a space in the origin", "data: store", "origin: a b", "origin"},
+		{"unknown framework in the scope", "data: store", "data: store\nscope: {soc-2: [Okta]}", `scope: unknown framework "soc-2"`},
+		{"unknown framework of an engagement", "framework: soc2", "framework: SOC2", `engagement "audit": unknown framework "SOC2"`},
+		{"period reversed", "from: 2026-01-01, to", "from: 2027-01-01, to", `engagement "audit": give a period`},
+		{"nobody invited", "people: [a@example.com]", "people: []", `engagement "audit": invite people or groups`},
 		{"proxies", "web:", "web:\n  proxies: [example.com]", "web.proxies"},
 	}
 	for _, tt := range tests {

@@ -40,18 +40,25 @@ func (cmd *importCmd) Run(ctx context.Context, c *cli, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	if cmd.By == "" {
-		cmd.By = "unknown"
-		if u, err := user.Current(); err == nil {
-			cmd.By = u.Username
-		}
-	}
+	cmd.By = statedBy(cmd.By)
 	into, done, err := cmd.target(ctx, config, log)
 	if err != nil {
 		return err
 	}
 	err = cmd.files(ctx, covers, into)
 	return errors.Join(err, done())
+}
+
+// statedBy says who states something, and who typed that they do.
+func statedBy(who string) string {
+	me := "unknown"
+	if u, err := user.Current(); err == nil {
+		me = u.Username
+	}
+	if who == "" || who == me {
+		return me
+	}
+	return who + " (entered by " + me + ")"
 }
 
 // covers reads the stated period. It is noted with the last file: only when all of

@@ -6,11 +6,14 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
 	"net/netip"
 	"net/url"
 	"path/filepath"
+	"slices"
+	"strings"
 	"time"
 
 	"exhibit/ingest"
@@ -216,6 +219,9 @@ func (w *writer) pages(maker *reports.Maker, packs *reports.Packs, workers []*in
 		}
 		proxies = append(proxies, prefix)
 	}
+	if len(proxies) == 0 && strings.HasPrefix(w.config.Web.BaseURL, "https:") {
+		w.log.Warn("web.proxies names no proxy: all readers have the proxy's address, in the ledger and for the limit on sign-ins")
+	}
 	var names []string
 	for _, s := range w.config.Sources {
 		names = append(names, s.Name)
@@ -249,13 +255,11 @@ type acts struct{ diary *ingest.Diary }
 
 // Record makes acts a web.Audit.
 func (a acts) Record(ctx context.Context, x web.Action) error {
-	reason := ""
-	for _, name := range []string{"reason", "role", "framework", "period", "engagement"} {
-		if x.Details[name] != "" {
-			reason += name + ": " + x.Details[name] + "; "
-		}
+	var details []string
+	for _, name := range slices.Sorted(maps.Keys(x.Details)) {
+		details = append(details, name+": "+x.Details[name])
 	}
 	return a.diary.Write(ctx, source.Act{Action: x.Name, Outcome: x.Outcome, IP: x.IP, UserAgent: x.UserAgent, RequestID: x.RequestID,
 		Actor:  source.Party{Type: x.Actor.Type, ID: x.Actor.ID, Name: x.Actor.Name, Email: x.Actor.Email},
-		Target: source.Party{Type: x.Target.Type, ID: x.Target.ID, Name: x.Target.Name}, Reason: reason})
+		Target: source.Party{Type: x.Target.Type, ID: x.Target.ID, Name: x.Target.Name}, Reason: strings.Join(details, "; ")})
 }

@@ -78,7 +78,7 @@ fuzz: npm
 	done
 
 soak: npm
-	EXHIBIT_SOAK=$(KILLS) $(GO) test -count=1 -timeout 3h -v -run 'Kill|Crash|Race|Simulat|Soak' ./ingest/
+	EXHIBIT_SOAK=$(KILLS) $(GO) test -count=1 -timeout 3h -v -run 'Kill|Race|Unknown|GiveUp|Days|Faults|Counts|Memory|FullDisk' ./ingest/
 
 clean:
 	rm -rf $(BIN) demo-data

@@ -37,6 +37,9 @@ func (s *server) renderStatus(c echo.Context, status int, p views.Page, content 
 func (s *server) nav(role Role, path string) []views.NavItem {
 	items := []views.NavItem{{Title: "Overview", Path: "/"}, {Title: "Reports", Path: "/reports"},
 		{Title: "Coverage", Path: "/coverage"}, {Title: "Sources", Path: "/sources"}, {Title: "Events", Path: "/events"}}
+	if s.Schedules != nil {
+		items = append(items, views.NavItem{Title: "Schedules", Path: "/schedules"})
+	}
 	var out []views.NavItem
 	for _, i := range items {
 		if !s.allowed["GET "+i.Path].admits(role) || (role == Auditor && i.Path == "/") {

@@ -55,6 +55,7 @@ func (s *server) routes() []route {
 	staff := access{roles: []Role{Admin, Reviewer}}
 	all := access{roles: []Role{Admin, Reviewer, Auditor}}
 	slow := []echo.MiddlewareFunc{s.limitRate()}
+	mail := []echo.MiddlewareFunc{s.withSchedules}
 	seldom := []echo.MiddlewareFunc{s.limitPerson(0.2, 20)} // a pack every 5 seconds
 	often := []echo.MiddlewareFunc{s.limitPerson(2, 60)}    // browsers fetch a large file in pieces
 	return []route{
@@ -81,5 +82,19 @@ func (s *server) routes() []route {
 		{get, "/sources/:source", staff, s.source, nil},
 		{get, "/events", staff, s.eventList, nil},
 		{get, "/events/:source/*", staff, s.event, nil},
+
+		{get, "/schedules", staff, s.scheduleList, mail},
+		{post, "/schedules", staff, s.saveSchedule, mail},
+		{get, "/schedules/new", staff, s.scheduleForm, mail},
+		{get, "/schedules/:schedule", staff, s.schedule, mail},
+		{post, "/schedules/:schedule", staff, s.saveSchedule, mail},
+		{get, "/schedules/:schedule/edit", staff, s.scheduleForm, mail},
+		{get, "/schedules/:schedule/preview", staff, s.previewSchedule, mail},
+		{get, "/schedules/:schedule/mail", staff, s.scheduleMail, mail},
+		{get, "/schedules/:schedule/packs/:run", staff, s.schedulePack, mail},
+		{post, "/schedules/:schedule/state", staff, s.setScheduleState, mail},
+		{post, "/schedules/:schedule/run", staff, s.runSchedule, mail},
+		{post, "/schedules/:schedule/resend", staff, s.resend, mail},
+		{get, "/mailbox/:mail", staff, s.keptMail, mail},
 	}
 }

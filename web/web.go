@@ -51,6 +51,8 @@ type Deps struct {
 	Sources  Sources
 	Events   Events
 	Audit    Audit
+	// Schedules may be nil: no mail is configured.
+	Schedules Schedules
 
 	Log *slog.Logger
 	// Now is the clock.

@@ -247,10 +247,12 @@ func startOnce(ctx context.Context, c *cli, log *slog.Logger, accept ingest.Acce
 	return nil
 }
 
-type checkCmd struct{}
+type checkCmd struct {
+	Mail string `placeholder:"ADDRESS" help:"Send a mail there."`
+}
 
 // Run tries every connection.
-func (checkCmd) Run(ctx context.Context, c *cli, log *slog.Logger) error {
+func (cmd checkCmd) Run(ctx context.Context, c *cli, log *slog.Logger) error {
 	config, err := c.config()
 	if err != nil {
 		return err
@@ -276,6 +278,9 @@ func (checkCmd) Run(ctx context.Context, c *cli, log *slog.Logger) error {
 	if config.Web.BaseURL != "" {
 		report("web.base_url", config.checkServe())
 		report("identity provider "+config.Web.OIDC.Issuer, checkProvider(ctx, config))
+	}
+	if config.Mail.enabled() || cmd.Mail != "" {
+		report("mail", checkMail(ctx, config, cmd.Mail, log))
 	}
 	if failed {
 		return errFound

@@ -46,6 +46,7 @@ type Config struct {
 	Scope       map[string][]string `yaml:"scope"` // framework → systems that must be evidenced
 	Engagements []Engagement        `yaml:"engagements"`
 	Witnesses   []Witness           `yaml:"witnesses"`
+	Mail        Mail                `yaml:"mail"`
 }
 
 // ClickHouse is the database server; without addrs the embedded engine is used.
@@ -141,6 +142,7 @@ func LoadConfig(path string) (c Config, err error) {
 	if !filepath.IsAbs(c.Data) {
 		c.Data = filepath.Join(filepath.Dir(path), c.Data)
 	}
+	c.Mail.mailPaths(filepath.Dir(path))
 	if err := c.check(); err != nil {
 		return Config{}, fmt.Errorf("configuration %s: %w", path, err)
 	}
@@ -158,6 +160,7 @@ func (c *Config) complete() {
 	def(&c.ClickHouse.Database, "exhibit")
 	def(&c.ClickHouse.User, "default")
 	def(&c.Web.Listen, "127.0.0.1:8080")
+	c.Mail.complete()
 	if c.MinFree == 0 {
 		c.MinFree = 1 << 30
 	}
@@ -239,6 +242,7 @@ func (c *Config) check() error {
 			add("web.proxies: %w", err)
 		}
 	}
+	errs = append(errs, c.Mail.check())
 	return errors.Join(errs...)
 }
 

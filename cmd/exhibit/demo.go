@@ -192,6 +192,7 @@ func (d *demoSite) writeConfig(base, api, issuer string) error {
 		"scope": map[string]any{"soc2": []string{"HCP Terraform", "Okta"}, "hipaa": []string{"HCP Terraform"}, "pci": []string{"HCP Terraform"}},
 		"engagements": []any{map[string]any{"name": "SOC 2 Type 2", "framework": "soc2", "from": date(d.today.AddDate(0, 0, -89)), "to": date(d.today),
 			"sources": []string{demoSource}, "people": []string{"auditor@demo.example"}, "expires": date(d.today.AddDate(0, 1, 0))}},
+		"mail":      map[string]any{"mailbox": filepath.Join(abs, "mailbox"), "from": "exhibit@demo.example", "domains": []string{"demo.example"}},
 		"witnesses": []any{map[string]any{"name": "local directory", "directory": filepath.Join(abs, "witness")}},
 	}
 	text, err := yaml.Marshal(config)

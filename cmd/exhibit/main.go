@@ -24,20 +24,21 @@ type cli struct {
 	Data   string `type:"path" placeholder:"DIR" help:"Data directory, for the embedded engine with defaults."`
 	Debug  bool   `help:"Log more."`
 
-	Serve   serveCmd   `cmd:"" help:"Run everything: collect, keep, serve pages."`
-	Demo    demoCmd    `cmd:"" help:"Try it: generated history, an identity provider, the whole product."`
-	Import  importCmd  `cmd:"" help:"Bring in files: JSON arrays, lines or saved API pages, plain, gzip or zstd."`
-	Pack    packCmd    `cmd:"" help:"Make an evidence pack."`
-	Note    noteCmd    `cmd:"" help:"Keep a note about a gap in the ledger: it explains the gap and is in every pack."`
-	Verify  verifyCmd  `cmd:"" help:"Check an evidence pack, as exhibit-verify does."`
-	Audit   auditCmd   `cmd:"" help:"Recompute what is stored and compare it with the ledger."`
-	Key     keyCmd     `cmd:"" help:"Print the public key that verifies packs and checkpoints."`
-	Check   checkCmd   `cmd:"" help:"Check the configuration and try every connection."`
-	Sources sourcesCmd `cmd:"" help:"List the kinds of sources, their settings, and what they can prove."`
-	Try     tryCmd     `cmd:"" help:"Print what becomes of records, without storing them."`
-	Accept  acceptCmd  `cmd:"" help:"Let the writer start although the clock jumped or the store lost records."`
-	Adopt   adoptCmd   `cmd:"" help:"Take over the ledger of a store whose data directory was lost."`
-	Version versionCmd `cmd:"" help:"Print the version."`
+	Serve     serveCmd     `cmd:"" help:"Run everything: collect, keep, serve pages."`
+	Demo      demoCmd      `cmd:"" help:"Try it: generated history, an identity provider, the whole product."`
+	Import    importCmd    `cmd:"" help:"Bring in files: JSON arrays, lines or saved API pages, plain, gzip or zstd."`
+	Pack      packCmd      `cmd:"" help:"Make an evidence pack."`
+	Note      noteCmd      `cmd:"" help:"Keep a note about a gap in the ledger: it explains the gap and is in every pack."`
+	Verify    verifyCmd    `cmd:"" help:"Check an evidence pack, as exhibit-verify does."`
+	Audit     auditCmd     `cmd:"" help:"Recompute what is stored and compare it with the ledger."`
+	Key       keyCmd       `cmd:"" help:"Print the public key that verifies packs and checkpoints."`
+	Check     checkCmd     `cmd:"" help:"Check the configuration and try every connection."`
+	Schedules schedulesCmd `cmd:"" help:"List scheduled reports, or run one now."`
+	Sources   sourcesCmd   `cmd:"" help:"List the kinds of sources, their settings, and what they can prove."`
+	Try       tryCmd       `cmd:"" help:"Print what becomes of records, without storing them."`
+	Accept    acceptCmd    `cmd:"" help:"Let the writer start although the clock jumped or the store lost records."`
+	Adopt     adoptCmd     `cmd:"" help:"Take over the ledger of a store whose data directory was lost."`
+	Version   versionCmd   `cmd:"" help:"Print the version."`
 }
 
 func main() {

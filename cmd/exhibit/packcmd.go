@@ -140,7 +140,7 @@ func (s *installation) maker() (*reports.Maker, error) {
 	}
 	return &reports.Maker{DB: s.db, Reader: reader, Key: key, Frameworks: frameworks, Now: time.Now, Scope: s.config.scope(),
 		Software: pack.Software{Version: version, Commit: commit, TZData: "of " + runtime.Version()},
-		Outside:  func(context.Context) (reports.Outside, error) { return s.outside() }}, nil
+		Outside:  func(ctx context.Context) (reports.Outside, error) { return s.outside(ctx) }}, nil
 }
 
 // scope returns the systems that must be evidenced, with the sources that do it.
@@ -170,8 +170,15 @@ func (s *installation) witnesses() []ingest.Witness {
 }
 
 // outside returns what a report says of things beside the ledger.
-func (s *installation) outside() (reports.Outside, error) {
+func (s *installation) outside(ctx context.Context) (reports.Outside, error) {
 	var out reports.Outside
+	mailed, there, err := s.mailWitness(ctx)
+	if err != nil {
+		return out, err
+	}
+	if there {
+		out.Witnesses = append(out.Witnesses, mailed)
+	}
 	for _, w := range s.witnesses() {
 		deposit, found, err := w.Last()
 		if err != nil { // what others hold must not keep anybody from the evidence

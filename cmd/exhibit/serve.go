@@ -69,7 +69,11 @@ func (w *writer) serve(ctx context.Context, ready func(address string)) error {
 	if err != nil {
 		return err
 	}
-	handler, err := w.pages(maker, packs, workers)
+	runner, mailing, err := w.mailing(ctx, maker, packs)
+	if err != nil {
+		return err
+	}
+	handler, err := w.pages(maker, packs, workers, mailing)
 	if err != nil {
 		return err
 	}
@@ -94,6 +98,9 @@ func (w *writer) serve(ctx context.Context, ready func(address string)) error {
 	group.Go(func() error { return depositor.Run(ctx) })
 	group.Go(func() error { return auditor.Run(ctx) })
 	group.Go(func() error { return serveHTTP(ctx, web.Server(w.config.Web.Listen, handler, w.log), listener) })
+	if runner != nil {
+		group.Go(func() error { return runner.Run(ctx) })
+	}
 	if w.engine != nil {
 		group.Go(func() error { return w.watchEngine(ctx) })
 	}
@@ -194,7 +201,7 @@ func (c *Config) provider() (web.Provider, error) {
 	return web.Provider{Issuer: o.Issuer, ClientID: o.ClientID, ClientSecret: clientSecret, Scopes: o.Scopes, GroupsClaim: o.GroupsClaim, Roles: o.Roles}, err
 }
 
-func (w *writer) pages(maker *reports.Maker, packs *reports.Packs, workers []*ingest.Worker) (http.Handler, error) {
+func (w *writer) pages(maker *reports.Maker, packs *reports.Packs, workers []*ingest.Worker, mailing *site.Mailing) (http.Handler, error) {
 	provider, err := w.config.provider()
 	if err != nil {
 		return nil, err
@@ -227,12 +234,12 @@ func (w *writer) pages(maker *reports.Maker, packs *reports.Packs, workers []*in
 		names = append(names, s.Name)
 	}
 	pages := site.New(site.Deps{DB: w.db, Reader: maker.Reader, Maker: maker, Packs: packs, Kinds: w.kinds, Names: names, Zone: zone,
-		Now: time.Now, Health: health(workers)})
+		Now: time.Now, Health: health(workers), Mail: mailing})
 	return web.New(web.Deps{BaseURL: w.config.Web.BaseURL, Instance: w.config.Web.Instance, Provider: provider,
 		Sessions: web.SessionLimits{Idle: w.config.Web.Idle, Absolute: w.config.Web.Absolute}, Proxies: proxies, Zone: zone, Engagements: engagements,
 		Overview: pages.Overview, Reports: pages.Reports, Packs: pages.Packs, Coverage: pages.Coverage, Sources: pages.Sources, Events: pages.Events,
-		Audit: acts{w.diary},
-		Log:   w.log, Now: time.Now, Rand: rand.Reader, Client: &http.Client{Timeout: 20 * time.Second}})
+		Audit: acts{w.diary}, Schedules: pages.Schedules(),
+		Log: w.log, Now: time.Now, Rand: rand.Reader, Client: &http.Client{Timeout: 20 * time.Second}})
 }
 
 // health tells the pages how the workers are doing.

@@ -32,6 +32,10 @@ func Given(arg string) (string, error) {
 		return "", fmt.Errorf("read %s: %w", arg, err)
 	}
 	if len(b) > maxGiven {
+		// A mail with a pack attached: its text comes first.
+		if text := string(b); mailed(text) != text {
+			return mailed(text), nil
+		}
 		return "", fmt.Errorf("%s is larger than %d bytes: it is no key and no checkpoint", arg, maxGiven)
 	}
 	return mailed(string(b)), nil

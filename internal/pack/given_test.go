@@ -21,6 +21,7 @@ func TestGivenMail(t *testing.T) {
 		"base64":           head + "Content-Transfer-Encoding: base64\n\n" + base64.StdEncoding.EncodeToString([]byte("Hi\n\n"+givenNote)) + "\n",
 		"parts in parts": crlf(head + "Content-Type: multipart/mixed; boundary=a\n\n--a\nContent-Type: multipart/alternative; boundary=b\n\n--b\nContent-Type: text/html\n\n<p>x\n\n— y\n" +
 			"--b\nContent-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: quoted-printable\n\nx\n\n" + quoted + "\n--b--\n--a\nContent-Type: application/zip\n\nPK\n--a--\n"),
+		"with a large pack": head + "Content-Type: multipart/mixed; boundary=a\n\n--a\n\nx\n\n" + givenNote + "\n--a\nContent-Type: application/zip\n\n" + strings.Repeat("PK\n", maxGiven/2) + "--a--\n",
 	} {
 		t.Run(name, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "mail.eml")

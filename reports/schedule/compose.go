@@ -116,9 +116,7 @@ func shorten(list []string) []string {
 
 // needs lists what somebody must do.
 func (l *Letter) needs(r *reports.Report) {
-	for _, text := range r.Missing {
-		l.Needs = append(l.Needs, text)
-	}
+	l.Needs = append(l.Needs, r.Missing...)
 	for _, c := range r.Checks {
 		if c.Answer == reports.FoundExceptions {
 			l.Needs = append(l.Needs, c.Question+" "+plural(int(c.Count), "exception", "exceptions")+" to explain")

@@ -77,11 +77,13 @@ func (f *FromReports) Make(ctx context.Context, s Schedule, r Run) (string, *Let
 	if err := f.Maker.Check(ctx, request); err != nil {
 		return "", nil, err
 	}
-	job, err := f.Packs.Make(ctx, request)
+	// The letter first: its checkpoint is then one that the pack goes on from, so that
+	// the mail checks its own pack.
+	letter, err := f.Letter(ctx, s, r)
 	if err != nil {
 		return "", nil, err
 	}
-	letter, err := f.Letter(ctx, s, r)
+	job, err := f.Packs.Make(ctx, request)
 	if err != nil {
 		return "", nil, err
 	}

@@ -15,8 +15,8 @@ type Sender struct {
 	Address string
 }
 
-// domain is the part of the address that ids of mails end with.
-func (s Sender) domain() string { return s.Address[strings.LastIndexByte(s.Address, '@')+1:] }
+// Domain is the part of the address that ids of mails end with.
+func (s Sender) Domain() string { return s.Address[strings.LastIndexByte(s.Address, '@')+1:] }
 
 // message makes the mail of a parcel. A nil pack is not attached; how says how the pack
 // comes, in a sentence.

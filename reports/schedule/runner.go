@@ -215,10 +215,13 @@ func (r *Runner) add(ctx context.Context, d *Delivery, change func(*Delivery)) e
 
 // send has one conversation about a delivery.
 func (r *Runner) send(ctx context.Context, newest Schedule, run Run, d Delivery) error {
-	post, directory := r.Post, ""
+	post, directory, domains := r.Post, "", r.Domains
+	if run.Schedule == Checkpoint {
+		domains = nil // the configuration names these addresses itself
+	}
 	if name, ok := strings.CutPrefix(d.Target, directoryPrefix); ok {
 		post, directory = r.Directories, name
-	} else if err := CheckAddress(d.Target, r.Domains); err != nil {
+	} else if err := CheckAddress(d.Target, domains); err != nil {
 		return r.skip(ctx, d, err.Error())
 	}
 	if newest.State == Removed {

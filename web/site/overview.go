@@ -12,6 +12,7 @@ import (
 	"exhibit/internal/ledger"
 	"exhibit/internal/pack"
 	"exhibit/reports"
+	"exhibit/reports/schedule"
 	"exhibit/views"
 )
 
@@ -39,6 +40,13 @@ func (o Overview) Overview(ctx context.Context) (views.Overview, error) {
 		v.Tasks = append(v.Tasks, sourceTasks(s, h, counts, now)...)
 	}
 	v.Tasks = append(v.Tasks, siteTasks(v, outside)...)
+	if o.Mail != nil {
+		book, err := schedule.Read(ctx, o.Mail.Desk.Records)
+		if err != nil {
+			return views.Overview{}, err
+		}
+		v.Tasks = append(v.Tasks, mailTasks(book, now)...)
+	}
 	slices.SortStableFunc(v.Tasks, func(a, b views.Task) int { return cmp.Or(urgency(a)-urgency(b), deadline(a, b)) })
 	return v, nil
 }

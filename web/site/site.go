@@ -31,7 +31,8 @@ type Deps struct {
 	Names  []string       // of sources, in the order of the configuration
 	Zone   *time.Location // default zone of times
 	Now    func() time.Time
-	Health Health // nil: nothing is polled
+	Health Health   // nil: nothing is polled
+	Mail   *Mailing // nil: no mail is configured
 }
 
 // Health says how the workers of sources are doing. It is asked for every page that
@@ -82,6 +83,14 @@ var (
 )
 
 type site struct{ Deps }
+
+// Schedules returns the part for schedules, nil where no mail is configured.
+func (s *Site) Schedules() web.Schedules {
+	if s.Overview.Mail == nil {
+		return nil
+	}
+	return Schedules{s.Overview.site, s.Overview.Mail}
+}
 
 // New returns the parts that web.Deps asks for.
 func New(d Deps) *Site {

@@ -1,0 +1,350 @@
+package site
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"strconv"
+	"strings"
+	"time"
+
+	"exhibit/reports/schedule"
+	"exhibit/views"
+	"exhibit/web"
+)
+
+// Mailing is what the pages about schedules are filled from.
+type Mailing struct {
+	Desk     *schedule.Desk
+	Evidence *schedule.FromReports
+	Mailbox  *schedule.Mailbox // nil: mails are sent
+}
+
+// Schedules fills the pages about schedules.
+type Schedules struct {
+	*site
+	*Mailing
+}
+
+var _ web.Schedules = Schedules{}
+
+// shownRuns is how many runs a schedule's page shows.
+const shownRuns = 24
+
+// List implements web.Schedules.
+func (s Schedules) List(ctx context.Context) (views.Schedules, error) {
+	book, err := schedule.Read(ctx, s.Desk.Records)
+	if err != nil {
+		return views.Schedules{}, err
+	}
+	v := views.Schedules{Zone: s.Zone, Mailbox: s.Mailbox != nil, Failing: failing(book, s.Now())}
+	for _, one := range book.Newest() {
+		v.List = append(v.List, s.view(one))
+	}
+	if s.Mailbox == nil {
+		return v, nil
+	}
+	kept, err := s.Mailbox.List()
+	for _, k := range kept {
+		v.Kept = append(v.Kept, views.KeptMail(k))
+	}
+	return v, err
+}
+
+func (s Schedules) view(one schedule.Schedule) views.Schedule {
+	v := views.Schedule{ID: one.ID, Name: one.Name, Sources: one.Sources, Period: one.Period, Every: one.Every.Words(), At: one.Zone, Targets: one.Recipients,
+		Grace: one.Grace, Attach: one.Attach, State: string(one.State), BuiltIn: one.ID == schedule.Checkpoint, By: one.By, Since: one.At, Version: one.Version, Zone: s.Zone}
+	if one.Framework != "" {
+		v.Framework = s.choice(one.Framework).Title
+	}
+	if one.Directory != "" {
+		v.Targets = append(v.Targets[:len(v.Targets):len(v.Targets)], "directory:"+one.Directory)
+	}
+	if one.State == schedule.Active {
+		for _, o := range one.Next(s.Now(), 3) {
+			v.Next = append(v.Next, o.At)
+		}
+	}
+	return v
+}
+
+// failingFor is how long a failed delivery is shown where it is not looked for.
+const failingFor = 30 * 24 * time.Hour
+
+func failing(book *schedule.Book, now time.Time) []views.Delivery {
+	var out []views.Delivery
+	for _, d := range book.Failing() {
+		r, ok := book.Run(d.Run)
+		history := book.History(r.Schedule)
+		if ok && len(history) > 0 && now.Sub(d.At) < failingFor {
+			out = append(out, delivery(history[len(history)-1], r, d))
+		}
+	}
+	return out
+}
+
+func delivery(s schedule.Schedule, r schedule.Run, d schedule.Delivery) views.Delivery {
+	return views.Delivery{Schedule: s.ID, Run: d.Run, Name: s.Name, Words: r.Span.Words(), Target: d.Target, State: string(d.State), At: d.At, Next: d.Next,
+		Reply: d.Reply, Note: d.Note, Attempt: d.Attempt, Again: d.State.Settled()}
+}
+
+// Schedule implements web.Schedules.
+func (s Schedules) Schedule(ctx context.Context, id string) (views.Schedule, error) {
+	one, err := s.Desk.Find(ctx, id)
+	if err != nil {
+		return views.Schedule{}, scheduleError(err)
+	}
+	book, err := schedule.Read(ctx, s.Desk.Records)
+	if err != nil {
+		return views.Schedule{}, err
+	}
+	v := s.view(one)
+	for _, r := range book.RunsOf(id) {
+		if len(v.Runs) == shownRuns {
+			break
+		}
+		run := views.ScheduleRun{Schedule: id, Key: r.Key, Words: r.Span.Words(), State: string(r.State), At: r.At, Waited: r.Waited, Problem: r.Problem,
+			Pack: r.Pack != "" && r.Letter != nil && s.Now().Before(r.Letter.LinkUntil)}
+		if r.Letter != nil {
+			run.Subject = r.Letter.Subject
+		}
+		for _, target := range r.Targets {
+			if d, ok := book.Delivery(r.ID(), target); ok {
+				run.Deliveries = append(run.Deliveries, delivery(one, r, d))
+			}
+		}
+		v.Runs = append(v.Runs, run)
+	}
+	return v, nil
+}
+
+// Form implements web.Schedules.
+func (s Schedules) Form(ctx context.Context, id string) (views.ScheduleForm, error) {
+	if id == "" {
+		return views.ScheduleForm{Period: "last month", Kind: "monthly", Day: "2", Weekday: "Monday", Month: "January", Time: "07:00", Zone: s.Zone.String(), Grace: "24", Attach: true}, nil
+	}
+	one, err := s.Desk.Find(ctx, id)
+	if err == nil && id == schedule.Checkpoint {
+		err = schedule.ErrBuiltIn
+	}
+	if err != nil {
+		return views.ScheduleForm{}, scheduleError(err)
+	}
+	e := one.Every
+	return views.ScheduleForm{ID: one.ID, Version: strconv.Itoa(one.Version), Name: one.Name, Framework: one.Framework, Period: one.Period, Kind: e.Kind, Weekday: e.Weekday.String(),
+		Day: strconv.Itoa(max(e.Day, 1)), Month: max(e.Month, time.January).String(), Time: fmt.Sprintf("%02d:%02d", e.Hour, e.Minute), Cron: e.Cron, Zone: one.Zone,
+		Recipients: strings.Join(one.Recipients, ", "), Directory: one.Directory, Grace: strconv.Itoa(one.Grace), Attach: one.Attach, Sources: one.Sources}, nil
+}
+
+// Options implements web.Schedules.
+func (s Schedules) Options(ctx context.Context, f views.ScheduleForm) (views.ScheduleForm, error) {
+	head, err := s.Reader.Head(ctx)
+	if err != nil {
+		return f, err
+	}
+	f.AllSources = s.sources(&head.State)
+	f.Frameworks, err = Reports{s.site}.Frameworks(ctx)
+	f.Periods, f.Kinds, f.Directories, f.Domains = schedule.Words(), schedule.Kinds(), s.Desk.Directories, s.Desk.Domains
+	return f, err
+}
+
+// parse reads a form. What it cannot read it leaves for Check to refuse.
+func parse(f views.ScheduleForm) (schedule.Schedule, error) {
+	number := func(text string) int {
+		n, err := strconv.Atoi(text)
+		if err != nil {
+			return -1
+		}
+		return n
+	}
+	out := schedule.Schedule{ID: f.ID, Name: f.Name, Framework: f.Framework, Sources: f.Sources, Period: f.Period, Zone: cmp.Or(f.Zone, "UTC"), Directory: f.Directory,
+		Attach: f.Attach, Grace: number(cmp.Or(f.Grace, "0")), Every: schedule.Recurrence{Kind: f.Kind}}
+	if f.ID != "" {
+		out.Version = number(f.Version)
+	}
+	for _, to := range strings.FieldsFunc(f.Recipients, func(r rune) bool { return r == ',' || r == ';' }) {
+		if to = strings.TrimSpace(to); to != "" {
+			out.Recipients = append(out.Recipients, to)
+		}
+	}
+	if f.Kind == "cron" {
+		out.Every.Cron = f.Cron
+		return out, nil
+	}
+	at, err := time.Parse("15:04", f.Time)
+	if err != nil {
+		return out, &web.InputError{Sentence: fmt.Sprintf("The time %.20q is not a time of the day: write it like 07:00.", f.Time)}
+	}
+	out.Every.Hour, out.Every.Minute = at.Hour(), at.Minute()
+	switch f.Kind {
+	case "weekly":
+		out.Every.Weekday = -1
+		for d := time.Sunday; d <= time.Saturday; d++ {
+			if d.String() == f.Weekday {
+				out.Every.Weekday = d
+			}
+		}
+	case "yearly":
+		for m := time.January; m <= time.December; m++ {
+			if m.String() == f.Month {
+				out.Every.Month = m
+			}
+		}
+	}
+	if f.Kind != "weekly" && f.Kind != "daily" {
+		out.Every.Day = number(f.Day)
+	}
+	return out, nil
+}
+
+// Check implements web.Schedules.
+func (s Schedules) Check(ctx context.Context, f views.ScheduleForm) error {
+	one, err := parse(f)
+	if err != nil {
+		return err
+	}
+	if f.ID == schedule.Checkpoint {
+		return scheduleError(schedule.ErrBuiltIn)
+	}
+	head, err := s.Reader.Head(ctx)
+	if err != nil {
+		return err
+	}
+	for _, name := range one.Sources {
+		if _, ok := head.State.First(name); !ok {
+			return &web.InputError{Sentence: fmt.Sprintf("There is no source %.60q.", name)}
+		}
+	}
+	return scheduleError(s.Desk.Check(one))
+}
+
+// Save implements web.Schedules.
+func (s Schedules) Save(ctx context.Context, f views.ScheduleForm, by web.Identity) (string, error) {
+	one, err := parse(f)
+	if err != nil {
+		return "", err
+	}
+	one, err = s.Desk.Save(ctx, one, person(by))
+	return one.ID, scheduleError(err)
+}
+
+func person(by web.Identity) string { return cmp.Or(by.Name, by.Email, by.Subject) }
+
+// SetState implements web.Schedules.
+func (s Schedules) SetState(ctx context.Context, id, state string, by web.Identity) error {
+	_, err := s.Desk.SetState(ctx, id, schedule.State(state), person(by))
+	return scheduleError(err)
+}
+
+// RunNow implements web.Schedules.
+func (s Schedules) RunNow(ctx context.Context, id string, by web.Identity) error {
+	_, err := s.Desk.RunNow(ctx, id, person(by))
+	return scheduleError(err)
+}
+
+// Resend implements web.Schedules.
+func (s Schedules) Resend(ctx context.Context, id, run, target string, by web.Identity) error {
+	if !strings.HasPrefix(run, id+"/") {
+		return web.ErrNotFound
+	}
+	return scheduleError(s.Desk.Resend(ctx, run, target, person(by)))
+}
+
+// Preview implements web.Schedules.
+func (s Schedules) Preview(ctx context.Context, id, run string) (views.SchedulePreview, string, error) {
+	one, err := s.Desk.Find(ctx, id)
+	if err != nil {
+		return views.SchedulePreview{}, "", scheduleError(err)
+	}
+	letter, how, err := s.letter(ctx, one, run)
+	if err != nil {
+		return views.SchedulePreview{}, "", inputError(scheduleError(err))
+	}
+	html, err := letter.HTML(ctx, how)
+	return views.SchedulePreview{ID: id, Name: one.Name, Subject: letter.Subject, Text: letter.Text(how)}, html, err
+}
+
+// letter returns the letter of a run, or without one what would be written now.
+func (s Schedules) letter(ctx context.Context, one schedule.Schedule, key string) (*schedule.Letter, string, error) {
+	if key != "" {
+		book, err := schedule.Read(ctx, s.Desk.Records)
+		if err != nil {
+			return nil, "", err
+		}
+		r, ok := book.Run(one.ID + "/" + key)
+		if !ok || r.Letter == nil {
+			return nil, "", schedule.ErrNone
+		}
+		return r.Letter, "Whether the pack was attached stands with each delivery.", nil
+	}
+	span, err := one.Latest(s.Now())
+	if err != nil {
+		return nil, "", err
+	}
+	r := schedule.Run{Schedule: one.ID, Span: span, Waited: "A preview."}
+	if one.Framework == "" {
+		letter, err := s.Evidence.Checkpoint(ctx, one, r)
+		return letter, "", err
+	}
+	letter, err := s.Evidence.Letter(ctx, one, r)
+	return letter, "", err
+}
+
+// Pack implements web.Schedules.
+func (s Schedules) Pack(ctx context.Context, id, key string) (string, error) {
+	book, err := schedule.Read(ctx, s.Desk.Records)
+	if err != nil {
+		return "", err
+	}
+	r, ok := book.Run(id + "/" + key)
+	switch {
+	case !ok || r.Pack == "":
+		return "", web.ErrNotFound
+	case !s.Now().Before(r.Letter.LinkUntil):
+		return "", &web.InputError{Sentence: "This link has expired. The pack is on the Reports page, or can be made again there."}
+	}
+	return r.Pack, nil
+}
+
+// Mail implements web.Schedules.
+func (s Schedules) Mail(_ context.Context, name string) (io.ReadCloser, error) {
+	if s.Mailbox == nil {
+		return nil, web.ErrNotFound
+	}
+	f, err := s.Mailbox.Open(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("%w: %w", web.ErrNotFound, err)
+	}
+	return f, err
+}
+
+// scheduleError turns errors of package schedule into those of package web.
+func scheduleError(err error) error {
+	var input schedule.InputError
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, schedule.ErrNone):
+		return fmt.Errorf("%w: %w", web.ErrNotFound, err)
+	case errors.As(err, &input), errors.Is(err, schedule.ErrChanged), errors.Is(err, schedule.ErrBuiltIn):
+		return &web.InputError{Sentence: schedule.Sentence(err)}
+	}
+	return err
+}
+
+// mailTasks lists deliveries that need somebody.
+func mailTasks(book *schedule.Book, now time.Time) []views.Task {
+	var out []views.Task
+	for _, d := range failing(book, now) {
+		severity := views.Act
+		if d.State == string(schedule.Deferred) {
+			severity = views.Look
+		}
+		out = append(out, views.Task{Severity: severity, Title: "Mail to " + d.Target + " " + d.State + ": " + d.Name + ", " + d.Words,
+			Detail: cmp.Or(d.Reply, d.Note), Link: &views.Link{Text: "Open schedule", Path: "/schedules/" + d.Schedule}})
+	}
+	return out
+}

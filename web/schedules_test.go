@@ -1,0 +1,126 @@
+package web_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"exhibit/views"
+	"exhibit/web"
+)
+
+// planned is one schedule in memory; it counts what is done to it.
+type planned struct{ saved, changed int }
+
+func (p *planned) view() views.Schedule {
+	return views.Schedule{ID: "k1", Name: "Monthly <b>", State: "active", Zone: time.UTC, At: "UTC", Runs: []views.ScheduleRun{{Schedule: "k1", Key: "a_b", State: "made",
+		Deliveries: []views.Delivery{{Schedule: "k1", Run: "k1/a_b", Target: "ada@example.com", State: "failed", Reply: "550 <no>", Again: true}}}}}
+}
+
+func (p *planned) List(context.Context) (views.Schedules, error) {
+	return views.Schedules{Zone: time.UTC, List: []views.Schedule{p.view()}, Failing: p.view().Runs[0].Deliveries}, nil
+}
+
+func (p *planned) Schedule(_ context.Context, id string) (views.Schedule, error) {
+	if id != "k1" {
+		return views.Schedule{}, web.ErrNotFound
+	}
+	return p.view(), nil
+}
+
+func (p *planned) Form(context.Context, string) (views.ScheduleForm, error) {
+	return views.ScheduleForm{ID: "k1"}, nil
+}
+
+func (p *planned) Options(_ context.Context, f views.ScheduleForm) (views.ScheduleForm, error) {
+	return f, nil
+}
+
+func (p *planned) Check(_ context.Context, f views.ScheduleForm) error {
+	if f.Name == "" {
+		return &web.InputError{Sentence: "Give it a name."}
+	}
+	return nil
+}
+
+func (p *planned) Save(context.Context, views.ScheduleForm, web.Identity) (string, error) {
+	p.saved++
+	return "k1", nil
+}
+
+func (p *planned) SetState(context.Context, string, string, web.Identity) error {
+	p.changed++
+	return nil
+}
+func (p *planned) RunNow(context.Context, string, web.Identity) error { p.changed++; return nil }
+
+func (p *planned) Resend(context.Context, string, string, string, web.Identity) error {
+	return &web.InputError{Sentence: "It is tried again by itself."}
+}
+
+func (p *planned) Preview(context.Context, string, string) (views.SchedulePreview, string, error) {
+	return views.SchedulePreview{ID: "k1", Subject: "S"}, "<!DOCTYPE html><p style='color:red'>mail</p>", nil
+}
+
+func (p *planned) Pack(context.Context, string, string) (string, error) { return "p0001", nil }
+func (p *planned) Mail(context.Context, string) (io.ReadCloser, error)  { return nil, web.ErrNotFound }
+
+func TestSchedulePages(t *testing.T) {
+	p := &planned{}
+	s := newSite(t, func(d *web.Deps) { d.Schedules = p })
+	b := s.signedIn(t, web.Reviewer)
+	s.audit.Actions()
+	must(t, b.get(t, "/schedules"), http.StatusOK, "Monthly <b>", "550 <no>")
+	must(t, b.get(t, "/schedules/new"), http.StatusOK, "Save schedule")
+	must(t, b.get(t, "/schedules/nope"), http.StatusNotFound)
+	must(t, b.post(t, "/schedules", url.Values{"name": {""}}), http.StatusBadRequest, "Give it a name.")
+	if got := s.audit.Actions(); len(got) != 0 || p.saved != 0 {
+		t.Errorf("a form that is refused leaves %+v", got)
+	}
+	a := b.post(t, "/schedules", url.Values{"name": {"Weekly"}, "recipients": {"ada@example.com"}})
+	must(t, a, http.StatusSeeOther)
+	must(t, b.post(t, "/schedules/k1/run", url.Values{}), http.StatusSeeOther)
+	must(t, b.post(t, "/schedules/k1/state", url.Values{"state": {"paused"}}), http.StatusSeeOther)
+	must(t, b.post(t, "/schedules/k1/state", url.Values{"state": {"on fire"}}), http.StatusBadRequest)
+	must(t, b.post(t, "/schedules/k1/resend", url.Values{"run": {"k1/a_b"}, "target": {"ada@example.com"}}), http.StatusBadRequest, "tried again by itself")
+	var names []string
+	for _, x := range s.audit.Actions() {
+		names = append(names, x.Name+" "+x.Outcome+" "+x.Actor.Name)
+	}
+	want := "schedule.create success Rita Okoye, schedule.ask success Rita Okoye, schedule.pause success Rita Okoye, delivery.ask success Rita Okoye, delivery.ask failure Rita Okoye"
+	if strings.Join(names, ", ") != want {
+		t.Errorf("recorded %v", names)
+	}
+	a = b.get(t, "/schedules/k1/mail")
+	if policy := a.Header.Get("Content-Security-Policy"); !strings.HasPrefix(policy, "default-src 'none'; style-src 'unsafe-inline'") || !strings.Contains(policy, "sandbox") {
+		t.Errorf("the mail is shown under %q", policy)
+	}
+	if a := b.get(t, "/schedules/k1/packs/a_b"); a.Header.Get("Location") != "/packs/p0001/download" {
+		t.Errorf("the link to the pack leads to %q", a.Header.Get("Location"))
+	}
+	s.audit.Fail(errors.New("ledger stopped"))
+	saved, changed := p.saved, p.changed
+	must(t, b.post(t, "/schedules", url.Values{"name": {"Weekly"}}), http.StatusServiceUnavailable, "could not be recorded")
+	must(t, b.post(t, "/schedules/k1/run", url.Values{}), http.StatusServiceUnavailable)
+	if p.saved != saved || p.changed != changed {
+		t.Error("something was done unrecorded")
+	}
+	s.audit.Fail(nil)
+	auditor := s.signedIn(t, web.Auditor)
+	must(t, auditor.get(t, "/schedules"), http.StatusForbidden)
+	must(t, auditor.post(t, "/schedules/k1/run", url.Values{}), http.StatusForbidden)
+}
+
+func TestWithoutMail(t *testing.T) {
+	s := newSite(t)
+	b := s.signedIn(t, web.Admin)
+	must(t, b.get(t, "/schedules"), http.StatusNotFound, "No mail is configured")
+	if a := b.get(t, "/"); strings.Contains(a.body, "/schedules") {
+		t.Error("the navigation leads to schedules")
+	}
+}

@@ -273,14 +273,6 @@ func (s SourceCoverage) methods() string {
 	return strings.Join(parts, ", ")
 }
 
-// counted returns the numbers of the finished pack; all zero before there is one.
-func (c coverView) counted() pack.Counts {
-	if c.Made.Summary == nil {
-		return pack.Counts{}
-	}
-	return c.Made.Summary.Counts
-}
-
 // listing is the pack's files with their sizes.
 func (c coverView) listing() []pack.File {
 	if c.Made.Summary == nil {
@@ -302,11 +294,6 @@ func bytesText(n uint64) string {
 		value, unit = value/1000, next
 	}
 	return fmt.Sprintf("%.1f %s", value, unit)
-}
-
-// filed lists the sections that events are filed under.
-func (c coverView) filed() []Section {
-	return slices.DeleteFunc(slices.Clone(c.Report.Sections), func(s Section) bool { return s.Kind != framework.Filed })
 }
 
 // anchor makes an id of a control's number.

@@ -32,9 +32,9 @@ func (cmd keyCmd) Run(ctx context.Context, c *cli, log *slog.Logger) error {
 			return err
 		}
 	}
-	key, err := ingest.Dir(config.Data).Key(config.Origin)
+	key, err := ingest.Dir(config.Data).ExistingKey()
 	if err != nil {
-		return err
+		return fmt.Errorf("%w. A key is made when something is first written with a data directory: is %s the right one?", err, config.Data)
 	}
 	fmt.Println(key.Public)
 	return nil
@@ -129,7 +129,7 @@ func (cmd auditCmd) Run(ctx context.Context, c *cli, log *slog.Logger) error {
 	fmt.Printf("%d segments with %d events recomputed against a ledger of %d records: ", result.Segments, result.Events, result.Size)
 	if len(result.Findings) > 0 {
 		fmt.Printf("%d findings\n", len(result.Findings))
-		fmt.Println("The rows in the database are not those that the ledger has. Restore them from a backup; packs of the days named above cannot be made until then.")
+		fmt.Println("The rows in the database are not those that the ledger has. Packs of these days cannot be made. Restore the rows from a backup; or run 'exhibit accept --rollback', which names the loss in the ledger and fetches it again where the source still has it.")
 		return errFound
 	}
 	fmt.Println("all rows are as the ledger has them")

@@ -59,7 +59,7 @@ func (s *installation) address(ctx context.Context) (store.Options, error) {
 	a, err := engine.Attach(ctx, s.config.Data)
 	if err != nil {
 		s.log.Debug("no engine to attach to", "reason", err)
-		s.engine, err = engine.Start(ctx, engine.Options{Dir: s.config.Data, Log: s.log, MaxMemory: uint64(c.MaxMemory)})
+		s.engine, err = engine.Start(ctx, engine.Options{Dir: s.config.Data, Database: c.Database, Log: s.log, MaxMemory: uint64(c.MaxMemory)})
 		if err != nil {
 			return store.Options{}, err
 		}

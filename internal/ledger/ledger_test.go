@@ -122,6 +122,7 @@ func TestStateRules(t *testing.T) {
 		{"empty segment", func(r *Record) { r.Batch[0].Segments[0].Count = 0 }, "empty segment"},
 		{"segments and counts differ", func(r *Record) { r.Batch[0].Segments[0].Count = 1 }, "segments hold 1 events"},
 		{"coverage of the future", func(r *Record) { r.Batch[0].Covers[0].To = r.At.Add(1) }, "coverage 2026-01-01"},
+		{"a source without a name", func(r *Record) { r.Kind, r.Batch, r.Source = KindSource, nil, &Source{Kind: "hcp-terraform"} }, "names no source"},
 		{"says nothing", func(r *Record) { r.Kind, r.Batch = KindErase, nil }, "says nothing"},
 		{"no batch", func(r *Record) { r.Batch = nil }, "says nothing"},
 		{"says two things", func(r *Record) { r.Expire = &Expire{} }, "has a member expire"},

@@ -94,6 +94,9 @@ func (r *Record) checkMember() error {
 			return fmt.Errorf("%w: %s record %d says nothing", ErrRule, r.Kind, r.Seq)
 		}
 	}
+	if r.Source != nil && r.Source.Name == "" {
+		return fmt.Errorf("%w: source record %d names no source", ErrRule, r.Seq)
+	}
 	return nil
 }
 

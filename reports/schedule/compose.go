@@ -28,6 +28,10 @@ func (l *Letter) cover(r *reports.Report) string {
 			l.Gaps = append(l.Gaps, text+" lies before it was connected")
 			continue
 		case ledger.Recoverable:
+			if g.Until.IsZero() {
+				text += ", an import can still fill it"
+				break
+			}
 			text += ", can still be fetched until " + reports.Instant(g.Until)
 		case ledger.Backfilling:
 			text += ", its first history is still being read"

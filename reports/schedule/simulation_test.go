@@ -203,7 +203,7 @@ func check(t *testing.T, m *memory, end time.Time, accepted map[string]int) {
 			if r.Schedule == h[0].ID && !r.Due.After(end) {
 				got = append(got, r.Key)
 			}
-			if r.State != Made {
+			if r.State != Made && !r.Due.After(end) {
 				t.Errorf("run %s is still %s", r.ID(), r.State)
 			}
 		}
@@ -214,6 +214,9 @@ func check(t *testing.T, m *memory, end time.Time, accepted map[string]int) {
 		}
 	}
 	for _, r := range book.Runs {
+		if r.Due.After(end) {
+			continue // begun while the others came to their end
+		}
 		for _, target := range r.Targets {
 			d, ok := book.Delivery(r.ID(), target)
 			switch n := accepted[d.MessageID]; {

@@ -239,7 +239,7 @@ func (d *demoSite) importHistory(ctx context.Context, config Config) (err error)
 		bar.Set(int64(n + 1))
 	}
 	return w.ledger.Note(ctx, ledger.Gap{Source: demoSource, From: d.day(41), To: d.day(42), By: "admin@demo.example",
-		Note: "The export of this day was lost when the laptop that held it was replaced (ticket OPS-118). The second lost day is not explained."})
+		Note: "The export of this day was lost when the laptop that held it was replaced (ticket OPS-118)."})
 }
 
 // writeDay writes the export of one day into the data directory, where people can

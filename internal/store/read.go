@@ -79,7 +79,7 @@ func (db *DB) EachBatchReject(ctx context.Context, batch uint64, each func(r *ev
 type Filter struct {
 	Sources []string
 	Section event.Section
-	Actor   string // id, name or e-mail address
+	Actor   string // a part of the id, name or e-mail address, in any case
 	Action  string
 	Outcome string
 	ID      string
@@ -110,7 +110,8 @@ func (db *DB) List(ctx context.Context, snap Snapshot, f Filter, limit int) ([]e
 		add("section = ?", string(f.Section))
 	}
 	if f.Actor != "" {
-		add("(actor_id = ? OR actor_name = ? OR actor_email = ?)", f.Actor, f.Actor, f.Actor)
+		add("(positionCaseInsensitiveUTF8(actor_id, ?) > 0 OR positionCaseInsensitiveUTF8(actor_name, ?) > 0 OR positionCaseInsensitiveUTF8(actor_email, ?) > 0)",
+			f.Actor, f.Actor, f.Actor)
 	}
 	if f.Action != "" {
 		add("action = ?", f.Action)

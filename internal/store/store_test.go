@@ -276,7 +276,7 @@ func TestListIsPaged(t *testing.T) {
 		t.Fatal(err)
 	}
 	var seen []string
-	f := store.Filter{Actor: "a@example.com"}
+	f := store.Filter{Actor: "A@Example"}
 	for {
 		page, err := db.List(t.Context(), store.Snapshot{Size: 1}, f, 4)
 		if err != nil {

@@ -1,0 +1,288 @@
+package event
+
+import (
+	"encoding/base64"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+)
+
+// A reader takes the members of a canonical object in their fixed order. After
+// the first thing that does not fit, bad is set and nothing is taken any more.
+type reader struct {
+	s    string
+	pos  int
+	bad  bool
+	more bool // a member was taken in this object: the next one begins with a comma
+
+	noRaw bool // the raw record is checked and not returned
+}
+
+func (r *reader) fail() { r.bad = true }
+
+func (r *reader) literal(want string) {
+	if r.bad || !strings.HasPrefix(r.s[r.pos:], want) {
+		r.fail()
+		return
+	}
+	r.pos += len(want)
+}
+
+// upTo takes everything before the next c, and c.
+func (r *reader) upTo(c byte) string {
+	if r.bad {
+		return ""
+	}
+	n := strings.IndexByte(r.s[r.pos:], c)
+	if n < 0 {
+		r.fail()
+		return ""
+	}
+	s := r.s[r.pos : r.pos+n]
+	r.pos += n + 1
+	return s
+}
+
+// has takes the beginning of the member called name when it comes next.
+func (r *reader) has(name string) bool {
+	if r.bad {
+		return false
+	}
+	s := r.s[r.pos:]
+	n := 0
+	if r.more {
+		if len(s) == 0 || s[0] != ',' {
+			return false
+		}
+		n = 1
+	}
+	if len(s) < n+len(name)+3 || s[n] != '"' || s[n+1:n+1+len(name)] != name || s[n+1+len(name):n+3+len(name)] != `":` {
+		return false
+	}
+	r.pos += n + len(name) + 3
+	r.more = true
+	return true
+}
+
+func (r *reader) open(name string) bool {
+	if !r.has(name) {
+		return false
+	}
+	r.literal("{")
+	r.more = false
+	return !r.bad
+}
+
+// close ends a nested object, which is never empty.
+func (r *reader) close() {
+	if !r.more {
+		r.fail()
+	}
+	r.literal("}")
+	r.more = true
+}
+
+func (r *reader) text(name string, to *string) {
+	if !r.has(name) {
+		return
+	}
+	*to = r.str()
+	if *to == "" {
+		r.fail()
+	}
+}
+
+func (r *reader) number(name string, to *uint32) {
+	if !r.has(name) {
+		return
+	}
+	end := r.pos
+	for end < len(r.s) && r.s[end] >= '0' && r.s[end] <= '9' {
+		end++
+	}
+	digits := r.s[r.pos:end]
+	n, err := strconv.ParseUint(digits, 10, 32)
+	if err != nil || n == 0 || digits[0] == '0' {
+		r.fail()
+		return
+	}
+	*to, r.pos = uint32(n), end
+}
+
+// time takes a member that is always there.
+func (r *reader) time(name string, to *time.Time) {
+	if !r.has(name) {
+		r.fail()
+		return
+	}
+	r.literal(`"`)
+	t, err := ParseTime(r.upTo('"'))
+	if err != nil {
+		r.fail()
+		return
+	}
+	*to = t
+}
+
+func (r *reader) raw(to *string) {
+	if r.has("raw") {
+		if r.noRaw {
+			if r.pass() == 0 {
+				r.fail()
+			}
+			return
+		}
+		if *to = r.str(); *to == "" {
+			r.fail()
+		}
+		return
+	}
+	if !r.has("raw64") {
+		return
+	}
+	r.literal(`"`)
+	text := r.upTo('"')
+	b, err := base64.StdEncoding.Strict().DecodeString(text)
+	if err != nil || utf8.Valid(b) || strings.ContainsAny(text, "\r\n") {
+		r.fail()
+		return
+	}
+	if !r.noRaw {
+		*to = string(b)
+	}
+}
+
+// pass goes over a JSON string as str does, and returns its length as written.
+func (r *reader) pass() int {
+	r.literal(`"`)
+	if r.bad {
+		return 0
+	}
+	s := r.s[r.pos:]
+	for i := plain(s); i < len(s); i += plain(s[i:]) {
+		if s[i] == '"' {
+			r.pos += i + 1
+			if !utf8.ValidString(s[:i]) { // escapes are ASCII: they change nothing in this
+				r.fail()
+			}
+			return i
+		}
+		_, size := unescape(s[i:])
+		if size == 0 {
+			break
+		}
+		i += size
+	}
+	r.fail()
+	return 0
+}
+
+// str takes a JSON string that has exactly the escapes that appendString writes.
+func (r *reader) str() string {
+	r.literal(`"`)
+	if r.bad {
+		return ""
+	}
+	s := r.s[r.pos:]
+	n := plain(s)
+	if n < len(s) && s[n] == '"' {
+		r.pos += n + 1
+		if !utf8.ValidString(s[:n]) {
+			r.fail()
+		}
+		return s[:n]
+	}
+	b := make([]byte, 0, 2*n+64)
+	for i := 0; i < len(s); {
+		run := plain(s[i:])
+		b = append(b, s[i:i+run]...)
+		i += run
+		if i < len(s) && s[i] == '"' {
+			r.pos += i + 1
+			if !utf8.Valid(b) {
+				r.fail()
+			}
+			return string(b)
+		}
+		c, size := unescape(s[i:])
+		if size == 0 {
+			break
+		}
+		b = append(b, c)
+		i += size
+	}
+	r.fail()
+	return ""
+}
+
+// plain returns how many bytes at the start of s stand for themselves.
+func plain(s string) int {
+	for i := 0; i < len(s); i++ {
+		if c := s[i]; c < 0x20 || c == '"' || c == '\\' {
+			return i
+		}
+	}
+	return len(s)
+}
+
+// unescape reads one canonical escape and returns its byte and its length, or 0.
+func unescape(s string) (byte, int) {
+	if len(s) < 2 || s[0] != '\\' {
+		return 0, 0
+	}
+	switch s[1] {
+	case '"', '\\':
+		return s[1], 2
+	case 'b':
+		return '\b', 2
+	case 'f':
+		return '\f', 2
+	case 'n':
+		return '\n', 2
+	case 'r':
+		return '\r', 2
+	case 't':
+		return '\t', 2
+	}
+	if len(s) < 6 || s[:4] != `\u00` {
+		return 0, 0
+	}
+	hi, lo := strings.IndexByte(hexDigits, s[4]), strings.IndexByte(hexDigits, s[5])
+	if hi < 0 || hi > 1 || lo < 0 {
+		return 0, 0
+	}
+	c := byte(hi<<4 | lo)
+	if strings.IndexByte("\b\f\n\r\t", c) >= 0 {
+		return 0, 0
+	}
+	return c, 6
+}
+
+// ParseTime reads an instant in TimeFormat, within the range that events allow.
+// It is by hand for the reason that AppendTime is.
+func ParseTime(s string) (time.Time, error) {
+	const form = "dddd-dd-ddTdd:dd:dd.dddddddddZ"
+	var parts [7]int // year to nanosecond
+	part, good := 0, len(s) == len(form)
+	for i := 0; good && i < len(s); i++ {
+		switch {
+		case form[i] == 'd' && s[i] >= '0' && s[i] <= '9':
+			parts[part] = parts[part]*10 + int(s[i]-'0')
+		case form[i] == 'd' || form[i] != s[i]:
+			good = false
+		default:
+			part++
+		}
+	}
+	t := time.Date(parts[0], time.Month(parts[1]), parts[2], parts[3], parts[4], parts[5], parts[6], time.UTC)
+	// Date takes the 31st of April for the 1st of May.
+	if !good || t.Day() != parts[2] || int(t.Month()) != parts[1] || parts[3] > 23 || parts[4] > 59 || parts[5] > 59 {
+		return time.Time{}, fmt.Errorf("%w: time %q", ErrNotCanonical, s)
+	}
+	if !InRange(t) {
+		return time.Time{}, fmt.Errorf("%w: time %q is not within 1970 and 2199", ErrNotCanonical, s)
+	}
+	return t, nil
+}

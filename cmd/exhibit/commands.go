@@ -201,10 +201,7 @@ func (cmd acceptCmd) Run(ctx context.Context, c *cli, log *slog.Logger) error {
 	if !cmd.Clock && !cmd.Rollback {
 		return errors.New("accept: say what: --clock or --rollback")
 	}
-	who := "unknown"
-	if u, err := user.Current(); err == nil {
-		who = u.Username
-	}
+	who := operator().ID
 	accept := ingest.Accept{Clock: cmd.Clock}
 	if cmd.Rollback {
 		accept.Rollback = who

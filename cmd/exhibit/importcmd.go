@@ -2,13 +2,11 @@ package main
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"os"
-	"os/user"
 	"path/filepath"
 	"strings"
 	"time"
@@ -17,8 +15,6 @@ import (
 	"exhibit/internal/coverage"
 	"exhibit/reports"
 )
-
-func random() io.Reader { return rand.Reader }
 
 type importCmd struct {
 	Source string   `required:"" help:"Source that the events belong to."`
@@ -51,10 +47,7 @@ func (cmd *importCmd) Run(ctx context.Context, c *cli, log *slog.Logger) error {
 
 // statedBy says who states something, and who typed that they do.
 func statedBy(who string) string {
-	me := "unknown"
-	if u, err := user.Current(); err == nil {
-		me = u.Username
-	}
+	me := operator().ID
 	if who == "" || who == me {
 		return me
 	}

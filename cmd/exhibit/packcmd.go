@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"os/user"
 	"path/filepath"
 	"runtime"
 	"time"
@@ -63,10 +62,8 @@ func (cmd *packCmd) request() (reports.Request, error) {
 	if note := period.CutNote(); note != "" {
 		fmt.Fprintln(os.Stderr, note)
 	}
-	by := pack.Person{ID: "unknown", Role: "operator"}
-	if u, err := user.Current(); err == nil {
-		by.ID, by.Name = u.Username, u.Name
-	}
+	me := operator()
+	by := pack.Person{ID: me.ID, Name: me.Name, Role: "operator"}
 	return reports.Request{Framework: cmd.Framework, Period: period, Sources: cmd.Source, By: by}, nil
 }
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -164,7 +165,7 @@ func (s *installation) logOptions(key ledger.SigningKey, accept ingest.Accept) i
 	for _, c := range s.config.Sources {
 		kindOf[c.Name] = c.Kind
 	}
-	return ingest.LogOptions{DB: s.db, Key: key, Path: s.dir.Ledger(), Now: time.Now, Random: random(), Log: s.log, Accept: accept, MinFree: uint64(s.config.MinFree),
+	return ingest.LogOptions{DB: s.db, Key: key, Path: s.dir.Ledger(), Now: time.Now, Random: rand.Reader, Log: s.log, Accept: accept, MinFree: uint64(s.config.MinFree),
 		Renormalize: ingest.Renormalizer(func(name string) (source.Kind, bool) {
 			k, ok := kinds[kindOf[name]]
 			return k, ok

@@ -181,7 +181,7 @@ const keepSlack = time.Minute
 func (w *Worker) read(ctx context.Context, now time.Time, missing coverage.Set) error {
 	window := coverage.Interval{From: w.lookBack(now, missing[0].From), To: now}
 	turn := &turn{worker: w, preparer: NewPreparer(w.feed.Name, w.feed.Kind, w.secret, rand.Reader)}
-	answer, err := w.feed.Puller.Pull(ctx, window, func(p source.Page) error { return turn.page(ctx, p) })
+	answer, err := w.feed.Puller.Pull(ctx, source.Ask{Window: window}, func(p source.Page) error { return turn.page(ctx, p) })
 	if err != nil {
 		// What came so far is right and is kept; it grants no coverage.
 		return errors.Join(err, turn.commit(ctx))

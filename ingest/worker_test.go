@@ -55,12 +55,12 @@ type feed struct {
 // the real clock, and these tests do not.
 type freshPuller struct{ make func() (source.Puller, error) }
 
-func (p freshPuller) Pull(ctx context.Context, w coverage.Interval, page func(source.Page) error) (source.Answer, error) {
+func (p freshPuller) Pull(ctx context.Context, ask source.Ask, page func(source.Page) error) (source.Answer, error) {
 	fresh, err := p.make()
 	if err != nil {
 		return source.Answer{}, err
 	}
-	return fresh.Pull(ctx, w, page)
+	return fresh.Pull(ctx, ask, page)
 }
 
 func newFeed(t *testing.T, since time.Time) *feed {

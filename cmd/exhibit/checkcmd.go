@@ -40,7 +40,7 @@ func trySource(ctx context.Context, c Source, kind source.Kind) error {
 		return err
 	}
 	now := time.Now()
-	_, err = puller.Pull(ctx, coverage.Interval{From: now.Add(-5 * time.Minute), To: now}, func(source.Page) error { return errEnough })
+	_, err = puller.Pull(ctx, source.Ask{Window: coverage.Interval{From: now.Add(-5 * time.Minute), To: now}}, func(source.Page) error { return errEnough })
 	if errors.Is(err, errEnough) {
 		return nil
 	}

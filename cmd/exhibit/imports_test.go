@@ -19,6 +19,7 @@ func arrows() map[string][]string {
 		"internal/event":             {},
 		"internal/coverage":          {},
 		"migrations":                 {},
+		"internal/bucket":            {},
 		"static":                     {},
 		"reports/framework":          {},
 		"internal/ledger":            {"internal/event", "internal/coverage"},

@@ -11,8 +11,6 @@ import (
 	"net/url"
 	"strconv"
 	"time"
-
-	"exhibit/internal/coverage"
 )
 
 const (
@@ -60,10 +58,10 @@ func newHCPPuller(c Config) (Puller, error) {
 
 // Pull implements Puller. When pages do not come through for their size or for the
 // time they take, it starts again with smaller ones.
-func (p *hcpPuller) Pull(ctx context.Context, w coverage.Interval, page func(Page) error) (Answer, error) {
+func (p *hcpPuller) Pull(ctx context.Context, ask Ask, page func(Page) error) (Answer, error) {
 	p.requests = 0
 	for size := p.size; ; size /= 2 {
-		r := hcpRead{hcpPuller: p, since: w.From, size: size, deliver: page, seed: maphash.MakeSeed(), seen: map[uint64]struct{}{}}
+		r := hcpRead{hcpPuller: p, since: ask.Window.From, size: size, deliver: page, seed: maphash.MakeSeed(), seen: map[uint64]struct{}{}}
 		answer, err := r.all(ctx)
 		if err == nil || size < 2*hcpMinPage || !tooMuch(err) {
 			answer.Requests = p.requests
@@ -150,7 +148,7 @@ func (r *hcpRead) hand(page hcpPage, known string) (found bool, err error) {
 		r.seen[maphash.String(r.seed, id)] = struct{}{}
 		found = found || id == known
 	}
-	return found, r.deliver(Page{page.records, page.received})
+	return found, r.deliver(Page{Records: page.records, Received: page.received})
 }
 
 func (r *hcpRead) newest(page hcpPage) string {

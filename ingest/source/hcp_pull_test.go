@@ -68,7 +68,7 @@ func puller(t testing.TB, c source.Config) source.Puller {
 // pull reads everything since a moment and returns the records by their bytes.
 func pull(p source.Puller, from time.Time) (records map[string]int, answer source.Answer, err error) {
 	records = map[string]int{}
-	answer, err = p.Pull(context.Background(), coverage.Interval{From: from}, func(page source.Page) error {
+	answer, err = p.Pull(context.Background(), source.Ask{Window: coverage.Interval{From: from}}, func(page source.Page) error {
 		for _, r := range page.Records {
 			records[string(r)]++
 		}
@@ -388,7 +388,7 @@ func TestPullStops(t *testing.T) {
 	p := puller(t, tr.config(10))
 	full := errors.New("disk full")
 	pages := 0
-	_, err := p.Pull(context.Background(), coverage.Interval{From: tr.now.Add(-time.Hour)}, func(source.Page) error {
+	_, err := p.Pull(context.Background(), source.Ask{Window: coverage.Interval{From: tr.now.Add(-time.Hour)}}, func(source.Page) error {
 		if pages++; pages == 2 {
 			return full
 		}
@@ -403,7 +403,7 @@ func TestPullStops(t *testing.T) {
 	c := tr.config(10)
 	c.Retry.Min, c.Retry.Max = time.Hour, time.Hour
 	c.Random = func() float64 { cancel(); return 0 } // called when it begins to wait
-	if _, err := puller(t, c).Pull(ctx, coverage.Interval{}, func(source.Page) error { return nil }); !errors.Is(err, context.Canceled) {
+	if _, err := puller(t, c).Pull(ctx, source.Ask{Window: coverage.Interval{}}, func(source.Page) error { return nil }); !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v, want context.Canceled", err)
 	}
 }

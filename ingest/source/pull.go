@@ -14,20 +14,29 @@ import (
 
 // A Puller reads one source. It may be used by one goroutine at a time.
 type Puller interface {
-	// Pull reads the window, for a kind of shape Since from w.From to now, and hands
-	// over the records page by page as they come; an error of page ends it. Only
-	// when Pull returns no error was everything read that the source had, and then
-	// Answer says up to which moment.
+	// Pull reads what is asked for and hands over the records page by page as they
+	// come; an error of page ends it. Only when Pull returns no error was everything
+	// read that the source had, and then Answer says up to which moment.
 	//
 	// Records may come twice, in one page or in several; none is left out. After an
 	// error the pages handed over so far are right, but say nothing of the rest.
-	Pull(ctx context.Context, w coverage.Interval, page func(Page) error) (Answer, error)
+	Pull(ctx context.Context, ask Ask, page func(Page) error) (Answer, error)
+}
+
+// An Ask is what a source is asked for, by the shape of its kind.
+type Ask struct {
+	// Window is the piece to read; for Since it is from Window.From to now, for
+	// Follow where to begin when there is no cursor.
+	Window coverage.Interval
+	// Cursor is where the last read that was committed had come to; only for Follow.
+	Cursor string
 }
 
 // A Page is what one request brought.
 type Page struct {
 	Records  [][]byte // byte for byte as sent; they stay valid
 	Received time.Time
+	Cursor   string // where to go on after this page; only for Follow
 }
 
 // An Answer is what a source said of a read that came to its end.

@@ -79,8 +79,9 @@ type Kind struct {
 	Keeps   time.Duration // how long the vendor keeps events; 0 when it cannot be asked
 	Settle  time.Duration // how late an event may appear; the default of a source's setting
 	Shape   Shape
-	Mapping uint32 // version of rules and Normalize; events carry it
-	Rules   string // SHA-256 of the classification rules, in hex
+	Piece   time.Duration // for Window: the longest stretch that is asked for at once; 0: any
+	Mapping uint32        // version of rules and Normalize; events carry it
+	Rules   string        // SHA-256 of the classification rules, in hex
 
 	Settings  []Setting
 	Abilities map[event.Section]Ability // one for every section
@@ -155,6 +156,7 @@ type Result struct {
 	Event    event.Event
 	Claimed  string // the source's words for a time, to be handed to (*event.Event).File
 	Unmapped bool   // no rule knows the action; it is filed under other
+	Ends     bool   // the source says that its log was switched off: coverage ends at the event's time
 }
 
 // ErrSkip is wrapped by the error for a record that is known to hold no event.

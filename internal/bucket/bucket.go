@@ -1,0 +1,30 @@
+// Package bucket opens object storage by URL: S3, Google Cloud Storage, Azure
+// Blob Storage, or a local directory.
+package bucket
+
+import (
+	"context"
+	"fmt"
+	"net/url"
+
+	"gocloud.dev/blob"
+	_ "gocloud.dev/blob/azureblob" // azblob://CONTAINER
+	_ "gocloud.dev/blob/fileblob"  // file:///DIRECTORY
+	_ "gocloud.dev/blob/gcsblob"   // gs://BUCKET
+	_ "gocloud.dev/blob/s3blob"    // s3://BUCKET?region=REGION
+)
+
+// Open opens the bucket that the URL names, such as s3://audit-logs?region=eu-central-1.
+// A path after the bucket's name is a prefix for all keys. Credentials come from
+// where the provider's own tools look for them.
+func Open(ctx context.Context, address string) (*blob.Bucket, error) {
+	u, err := url.Parse(address)
+	if err != nil {
+		return nil, fmt.Errorf("bucket: %q is not a URL like s3://NAME", address)
+	}
+	b, err := blob.OpenBucket(ctx, address)
+	if err != nil {
+		return nil, fmt.Errorf("bucket: open %s: %w", u.Redacted(), err)
+	}
+	return b, nil
+}

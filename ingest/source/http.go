@@ -28,13 +28,13 @@ var errTooLarge = fmt.Errorf("the answer is larger than %d MiB", maxBody>>20)
 // A caller makes the GET requests of one source: no faster than its limit,
 // patient with a server in trouble, and never longer than it was told.
 type caller struct {
-	http     *http.Client
-	token    string
-	agent    string
-	retry    Retry
-	now      func() time.Time
-	random   func() float64
-	requests int // made so far, failed ones included
+	http      *http.Client
+	authorize func(*http.Request) // says who asks; newCaller sets the token setting as bearer
+	agent     string
+	retry     Retry
+	now       func() time.Time
+	random    func() float64
+	requests  int // made so far, failed ones included
 }
 
 // newCaller returns a caller that makes at most perSecond requests a second.
@@ -44,13 +44,14 @@ func newCaller(c Config, perSecond float64) *caller {
 		transport = http.DefaultTransport
 	}
 	out := &caller{
-		token:  c.Settings["token"],
 		agent:  cmp.Or(c.UserAgent, "exhibit"),
 		now:    c.Now,
 		random: c.Random,
 		retry: Retry{Times: cmp.Or(c.Retry.Times, 6), Min: cmp.Or(c.Retry.Min, 500*time.Millisecond),
 			Max: cmp.Or(c.Retry.Max, time.Minute), Timeout: cmp.Or(c.Retry.Timeout, time.Minute)},
 	}
+	bearer := "Bearer " + c.Settings["token"]
+	out.authorize = func(r *http.Request) { r.Header.Set("Authorization", bearer) }
 	if out.now == nil {
 		out.now = time.Now
 	}
@@ -89,7 +90,7 @@ func (c *caller) get(ctx context.Context, u string, read func(header http.Header
 	if err != nil {
 		return err
 	}
-	req.Header.Set("Authorization", "Bearer "+c.token)
+	c.authorize(req.Request)
 	req.Header.Set("Accept", "application/json")
 	req.Header.Set("User-Agent", c.agent)
 	req.SetResponseHandler(func(resp *http.Response) error {
@@ -162,7 +163,18 @@ func refused(resp *http.Response) error {
 		}
 		return r
 	}, string(body))
-	return finalError{fmt.Errorf("the server answered %q: %s", resp.Status, strings.TrimSpace(words))}
+	return finalError{&statusError{Code: resp.StatusCode, Status: resp.Status, Words: strings.TrimSpace(words)}}
+}
+
+// A statusError is a refusal that newer attempts would meet again. What its code
+// means, the kind knows.
+type statusError struct {
+	Code          int
+	Status, Words string // of the answer; up to 512 bytes of its body
+}
+
+func (e *statusError) Error() string {
+	return fmt.Sprintf("the server answered %q: %s", e.Status, e.Words)
 }
 
 func wholeBody(resp *http.Response) ([]byte, error) {

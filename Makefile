@@ -11,15 +11,16 @@ KILLS   ?= 300
 CHROMIUM := $(shell command -v chromium || command -v chromium-browser || command -v google-chrome)
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unreleased)
 COMMIT  ?= $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
+VERSITYGW := v1.8.0
 LDFLAGS := -s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT)
 
-.PHONY: all build deps npm browser demo test check lint generate bench fuzz soak clean
+.PHONY: all build deps npm browser s3 demo test check lint generate bench fuzz soak clean
 
 all: build
 
 # --- what is needed -------------------------------------------------------------------------
 
-deps: npm browser
+deps: npm browser s3
 
 # The embedded database engine and what browser tests use.
 npm: node_modules/.package-lock.json
@@ -38,6 +39,11 @@ ifeq ($(CHROMIUM),)
 		[ "$$CI" != true ]; \
 	fi
 endif
+
+# Tests of buckets need an S3 server. It is no part of the product, so not in go.mod.
+s3: $(BIN)/tools/versitygw
+$(BIN)/tools/versitygw:
+	GOBIN=$(CURDIR)/$(BIN)/tools $(GO) install github.com/versity/versitygw/cmd/versitygw@$(VERSITYGW)
 
 # --- use ------------------------------------------------------------------------------------
 

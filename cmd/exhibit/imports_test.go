@@ -20,6 +20,7 @@ func arrows() map[string][]string {
 		"internal/coverage":          {},
 		"migrations":                 {},
 		"internal/bucket":            {},
+		"internal/bucket/buckettest": {"internal/bucket"},
 		"static":                     {},
 		"reports/framework":          {},
 		"internal/ledger":            {"internal/event", "internal/coverage"},

@@ -56,7 +56,7 @@ func (c Control) answer() string {
 		parts = append(parts, "exceptions found ("+Number(exceptions)+")")
 	}
 	if events > 0 {
-		parts = append(parts, "evidence for ("+plural(events, "event", "events")+")")
+		parts = append(parts, "evidence for ("+Plural(events, "event", "events")+")")
 	} else if has[Computed] {
 		parts = append(parts, "evidence for (computed from the ledger)")
 	}

@@ -175,7 +175,7 @@ func (d *Day) says() string {
 	if d.Share < 1 && d.Share > 0 {
 		text += ", " + Share(d.Share) + " collected"
 	}
-	return text + "; " + plural(d.Events, "event", "events")
+	return text + "; " + Plural(d.Events, "event", "events")
 }
 
 // brief prints a number in at most four characters.
@@ -279,21 +279,6 @@ func (c coverView) listing() []pack.File {
 		return nil
 	}
 	return slices.SortedFunc(slices.Values(c.Made.Summary.Files), func(a, b pack.File) int { return strings.Compare(a.Name, b.Name) })
-}
-
-// bytesText prints a size.
-func bytesText(n uint64) string {
-	if n < 1000 {
-		return plural(n, "byte", "bytes")
-	}
-	value, unit := float64(n)/1000, "kB"
-	for _, next := range []string{"MB", "GB", "TB"} {
-		if value < 1000 {
-			break
-		}
-		value, unit = value/1000, next
-	}
-	return fmt.Sprintf("%.1f %s", value, unit)
 }
 
 // anchor makes an id of a control's number.

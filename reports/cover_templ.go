@@ -1456,7 +1456,7 @@ func coverGaps(c coverView) templ.Component {
 					return templ_7745c5c3_Err
 				}
 				var templ_7745c5c3_Var84 string
-				templ_7745c5c3_Var84, templ_7745c5c3_Err = templ.JoinStringErrs(plural(g.Count, "event", "events"))
+				templ_7745c5c3_Var84, templ_7745c5c3_Err = templ.JoinStringErrs(Plural(g.Count, "event", "events"))
 				if templ_7745c5c3_Err != nil {
 					return templ.Error{Err: templ_7745c5c3_Err, FileName: `reports/cover.templ`, Line: 237, Col: 47}
 				}

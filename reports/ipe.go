@@ -145,8 +145,8 @@ func person(p pack.Person) string {
 
 func countText(c pack.Counts) string {
 	text := fmt.Sprintf("%s in %s; %s in whole UTC days; %s",
-		plural(c.Events, "event", "events"), plural(c.Segments, "segment", "segments"),
-		plural(c.Lines, "line", "lines"), plural(c.Rejects, "reject", "rejects"))
+		Plural(c.Events, "event", "events"), Plural(c.Segments, "segment", "segments"),
+		Plural(c.Lines, "line", "lines"), Plural(c.Rejects, "reject", "rejects"))
 	if c.Erased+c.Refiled > 0 {
 		text += fmt.Sprintf("; %s erased by law, %s filed anew", Number(c.Erased), Number(c.Refiled))
 	}
@@ -185,7 +185,7 @@ func auditText(a *pack.Audit) string {
 	if a.Text != "" {
 		return Instant(a.At) + ": " + a.Text
 	}
-	return fmt.Sprintf("%s: %s checked, %d altered", Instant(a.At), plural(a.Segments, "segment", "segments"), a.Altered)
+	return fmt.Sprintf("%s: %s checked, %d altered", Instant(a.At), Plural(a.Segments, "segment", "segments"), a.Altered)
 }
 
 func (r *Report) unmappedEvents() (n uint64) {
@@ -256,7 +256,7 @@ func (r *Report) gapTable() Table {
 		t.Rows = append(t.Rows, []string{g.Source, state, Instant(g.From), Instant(g.To), Length(g.Length()), strings.Join(notes, "; ")})
 	}
 	for _, g := range r.Coverage.Expired {
-		t.Rows = append(t.Rows, []string{g.Source, "gone by record " + fmt.Sprint(g.By), g.Day, g.Day, plural(g.Count, "event", "events") + " of " + string(g.Section), g.Why})
+		t.Rows = append(t.Rows, []string{g.Source, "gone by record " + fmt.Sprint(g.By), g.Day, g.Day, Plural(g.Count, "event", "events") + " of " + string(g.Section), g.Why})
 	}
 	return t
 }

@@ -95,7 +95,7 @@ func retentionOf(state *ledger.State, row framework.Retention, source string, no
 		r.State, r.Text = Broken, noHistory
 	case len(r.Gaps) > 0:
 		r.State = Broken
-		r.Text = fmt.Sprintf("%s in the last %s, %s without collection in all; %s", plural(uint64(len(r.Gaps)), "gap", "gaps"),
+		r.Text = fmt.Sprintf("%s in the last %s, %s without collection in all; %s", Plural(len(r.Gaps), "gap", "gaps"),
 			days(row.Days), Length(r.Gaps.Length()), r.unbroken())
 		if young {
 			r.Text += "; collecting since " + since.Format(time.DateOnly) + " only"
@@ -140,4 +140,4 @@ func (r *Retention) unbroken() string {
 	return "without a break since " + minute(r.From)
 }
 
-func days(n int) string { return plural(uint64(max(0, n)), "day", "days") }
+func days(n int) string { return Plural(max(0, n), "day", "days") }

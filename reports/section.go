@@ -228,7 +228,7 @@ func (r *Report) filed(name string) Section {
 		Meaning: z.meaning, Text: z.text, Until: z.until, Missing: z.missing, By: z.by, Able: z.able, Unable: z.unable}
 	s.LastDay, s.LastSource = r.lastSeen(event.Section(name))
 	if s.Events > 0 {
-		s.Meaning, s.Text = Listed, "listed: "+plural(s.Events, "event", "events")
+		s.Meaning, s.Text = Listed, "listed: "+Plural(s.Events, "event", "events")
 		if len(s.Missing) > 0 {
 			s.Remarks = append(s.Remarks, "Collected for "+Share(z.share)+" of the period: there may be more.")
 		}
@@ -267,10 +267,10 @@ func (r *Report) hidden(z zero) string {
 		}
 	}
 	if rejects > 0 {
-		parts = append(parts, plural(rejects, "reject", "rejects")+" (rejects.csv)")
+		parts = append(parts, Plural(rejects, "reject", "rejects")+" (rejects.csv)")
 	}
 	if types > 0 {
-		parts = append(parts, plural(types, "event", "events")+" of types that no rule knows (filed under other)")
+		parts = append(parts, Plural(types, "event", "events")+" of types that no rule knows (filed under other)")
 	}
 	if len(parts) == 0 {
 		return ""
@@ -297,14 +297,14 @@ func (r *Report) computed(name string) string {
 			parts = append(parts, s.Source.Name+" collected for "+Share(s.Share)+" of the period")
 		}
 		if n := len(r.Coverage.Gaps); n > 0 {
-			parts = append(parts, plural(uint64(n), "gap", "gaps"))
+			parts = append(parts, Plural(n, "gap", "gaps"))
 		} else {
 			parts = append(parts, "no gaps")
 		}
 		return strings.Join(parts, "; ")
 	case "integrity":
 		return fmt.Sprintf("%s of the period, each under a signed Merkle root, up to record %d of %s",
-			plural(r.tally.segmentsIn(r.Period.Interval), "segment", "segments"), r.Head.State.Size-1, Instant(r.Head.State.At))
+			Plural(r.tally.segmentsIn(r.Period.Interval), "segment", "segments"), r.Head.State.Size-1, Instant(r.Head.State.At))
 	}
 	return ""
 }

@@ -2,26 +2,43 @@ package reports
 
 import (
 	"fmt"
-	"strconv"
 	"strings"
 	"time"
 )
 
+// An integer is what counts are kept in.
+type integer interface{ int | int64 | uint64 }
+
 // Number prints a count in groups of three: "41,208,113".
-func Number(n uint64) string {
-	s := strconv.FormatUint(n, 10)
+func Number[N integer](n N) string {
+	s, sign := fmt.Sprint(n), ""
+	if n < 0 {
+		s, sign = s[1:], "−"
+	}
 	for i := len(s) - 3; i > 0; i -= 3 {
 		s = s[:i] + "," + s[i:]
 	}
-	return s
+	return sign + s
 }
 
-// plural prints a count with its noun.
-func plural(n uint64, one, many string) string {
+// Plural prints a count with its noun: "1 day", "2,000 days".
+func Plural[N integer](n N, one, many string) string {
 	if n == 1 {
 		return "1 " + one
 	}
 	return Number(n) + " " + many
+}
+
+// Size prints a number of bytes: "3.2 MB".
+func Size[N integer](n N) string {
+	if n < 1000 {
+		return Plural(n, "byte", "bytes")
+	}
+	value, units := float64(n)/1000, []string{"kB", "MB", "GB", "TB"}
+	for value >= 1000 && len(units) > 1 {
+		value, units = value/1000, units[1:]
+	}
+	return fmt.Sprintf("%.1f %s", value, units[0])
 }
 
 // Share prints a share of time. It is cut, not rounded: only all is "100 %".

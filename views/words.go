@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"exhibit/reports"
 )
 
 const (
@@ -69,76 +71,17 @@ func (p Period) Words() string {
 	return from.Format("January 2, 2006") + " through " + to.Format("January 2, 2006")
 }
 
-// number prints an integer with thin groups of three: 41,208,113.
-func number(n int64) string {
-	s := strconv.FormatInt(n, 10)
-	sign := ""
-	if n < 0 {
-		sign, s = "−", s[1:]
-	}
-	for i := len(s) - 3; i > 0; i -= 3 {
-		s = s[:i] + "," + s[i:]
-	}
-	return sign + s
-}
+// What reports print in files and mails, pages print in the same words.
 
-// plural prints a count with its noun.
-func plural(n int64, one, many string) string {
-	if n == 1 {
-		return "1 " + one
-	}
-	return number(n) + " " + many
-}
+func number(n int64) string { return reports.Number(n) }
 
-// percent prints a share of time. It is cut, not rounded: only all is "100 %".
-func percent(share float64) string {
-	switch {
-	case share >= 1:
-		return "100 %"
-	case share <= 0:
-		return "0 %"
-	case share < 0.001:
-		return "under 0.1 %"
-	}
-	return fmt.Sprintf("%.1f %%", float64(int(share*1000))/10)
-}
+func plural(n int64, one, many string) string { return reports.Plural(n, one, many) }
 
-// size prints a number of bytes.
-func size(n int64) string {
-	const unit = 1000
-	if n < unit {
-		return plural(n, "byte", "bytes")
-	}
-	value, names := float64(n), []string{"kB", "MB", "GB", "TB"}
-	i := -1
-	for value >= unit && i < len(names)-1 {
-		value /= unit
-		i++
-	}
-	return fmt.Sprintf("%.1f %s", value, names[i])
-}
+func percent(share float64) string { return reports.Share(share) }
 
-// span prints how long something is, in its two largest units.
-func span(d time.Duration) string {
-	if d <= 0 {
-		return "0 min"
-	}
-	if d < time.Minute {
-		return fmt.Sprintf("%d s", int(d.Seconds()))
-	}
-	days, hours, minutes := int(d.Hours())/24, int(d.Hours())%24, int(d.Minutes())%60
-	switch {
-	case days > 0 && hours > 0 && days < 10:
-		return fmt.Sprintf("%d d %d h", days, hours)
-	case days > 0:
-		return fmt.Sprintf("%d d", days)
-	case hours > 0 && minutes > 0:
-		return fmt.Sprintf("%d h %d min", hours, minutes)
-	case hours > 0:
-		return fmt.Sprintf("%d h", hours)
-	}
-	return fmt.Sprintf("%d min", minutes)
-}
+func size(n int64) string { return reports.Size(n) }
+
+func span(d time.Duration) string { return reports.Length(d) }
 
 // short cuts a digest for tables; the full one goes into a title.
 func short(digest string) string {

@@ -26,7 +26,7 @@ func TestWords(t *testing.T) {
 		{"percent of all", percent(1), "100 %"}, {"percent of nearly all", percent(0.99999), "99.9 %"}, {"percent of none", percent(0), "0 %"},
 		{"percent of little", percent(0.00001), "under 0.1 %"}, {"percent", percent(0.5), "50.0 %"},
 		{"span", span(5*24*time.Hour + 6*time.Hour), "5 d 6 h"}, {"span", span(88*24*time.Hour + 6*time.Hour), "88 d"}, {"span", span(90 * time.Minute), "1 h 30 min"},
-		{"span", span(20 * time.Second), "20 s"}, {"span", span(-time.Hour), "0 min"}, {"span", span(3 * time.Hour), "3 h"},
+		{"span", span(20 * time.Second), "20 s"}, {"span", span(-time.Hour), "0 s"}, {"span", span(3 * time.Hour), "3 h"},
 		{"size", size(1), "1 byte"}, {"size", size(999_999), "1000.0 kB"}, {"size", size(88_000), "88.0 kB"}, {"size", size(3_200_000_000), "3.2 GB"},
 		{"period", Period{From: date("2026-01-01T00:00:00Z"), To: date("2026-04-22T00:00:00Z")}.Words(), "January 1 through April 22, 2026"},
 		{"period over a year", Period{From: date("2025-12-30T00:00:00Z"), To: date("2026-01-02T00:00:00Z")}.Words(), "December 30, 2025 through January 2, 2026"},

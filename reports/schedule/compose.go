@@ -123,7 +123,7 @@ func (l *Letter) needs(r *reports.Report) {
 	l.Needs = append(l.Needs, r.Missing...)
 	for _, c := range r.Checks {
 		if c.Answer == reports.FoundExceptions {
-			l.Needs = append(l.Needs, c.Question+" "+plural(int(c.Count), "exception", "exceptions")+" to explain")
+			l.Needs = append(l.Needs, c.Question+" "+reports.Plural(c.Count, "exception", "exceptions")+" to explain")
 		}
 	}
 	for _, row := range r.Retention {
@@ -136,7 +136,7 @@ func (l *Letter) needs(r *reports.Report) {
 		events += u.Count
 	}
 	if events > 0 {
-		l.Needs = append(l.Needs, reports.Number(events)+" events of "+plural(len(r.Unmapped), "type that no rule knows", "types that no rule knows"))
+		l.Needs = append(l.Needs, reports.Number(events)+" events of "+reports.Plural(len(r.Unmapped), "type that no rule knows", "types that no rule knows"))
 	}
 	l.Needs = shorten(l.Needs)
 }
@@ -195,11 +195,4 @@ func (l *Letter) deleted(r *reports.Report) {
 	}
 	slices.Sort(l.Deleted)
 	l.Deleted = shorten(l.Deleted)
-}
-
-func plural(n int, one, many string) string {
-	if n == 1 {
-		return "1 " + one
-	}
-	return reports.Number(uint64(n)) + " " + many
 }

@@ -120,7 +120,7 @@ func (f *FromReports) Letter(ctx context.Context, s Schedule, r Run) (*Letter, e
 		found = what
 	}
 	if len(report.Missing) > 0 {
-		found += fmt.Sprintf("; %s without a source", plural(len(report.Missing), "system", "systems"))
+		found += fmt.Sprintf("; %s without a source", reports.Plural(len(report.Missing), "system", "systems"))
 	}
 	l.Good = found == "collected without gaps"
 	l.Verdict = "Evidence for " + r.Span.Words() + ": " + found

@@ -98,17 +98,6 @@ func change(now, before uint64) string {
 	return fmt.Sprintf("+%.0f %%", percent)
 }
 
-// fileSize prints a size as mail programs do.
-func fileSize(n int64) string {
-	switch {
-	case n < 1000:
-		return fmt.Sprintf("%d bytes", n)
-	case n < 1000*1000:
-		return fmt.Sprintf("%.1f kB", float64(n)/1000)
-	}
-	return fmt.Sprintf("%.1f MB", float64(n)/1e6)
-}
-
 // Text is the letter as plain text. Pack says how the pack comes.
 func (l *Letter) Text(pack string) string {
 	var b strings.Builder
@@ -145,7 +134,7 @@ func (l *Letter) Text(pack string) string {
 	}
 	list("Mails that did not arrive", l.Failing)
 	if l.PackLink != "" {
-		line("\nEVIDENCE PACK\n%s, %s\n%s\nsha256 %s", oneLine(l.File), fileSize(l.Size), pack, l.SHA256)
+		line("\nEVIDENCE PACK\n%s, %s\n%s\nsha256 %s", oneLine(l.File), reports.Size(l.Size), pack, l.SHA256)
 		line("Download (sign-in needed, until %s): %s", l.LinkUntil.Format("2 January 2006"), l.PackLink)
 	}
 	if l.Report != "" {

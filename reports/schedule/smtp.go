@@ -13,6 +13,8 @@ import (
 	"strings"
 	"time"
 
+	"exhibit/reports"
+
 	"github.com/wneessen/go-mail"
 	"github.com/wneessen/go-mail/smtp"
 )
@@ -206,7 +208,7 @@ func (s *SMTP) pack(ctx context.Context, c *smtp.Client, p Parcel, attach bool) 
 		return nil, "", end, err
 	}
 	if n > limit {
-		return without(fmt.Sprintf("with it this mail would have %s, and %s %s.", fileSize(n), whose, fileSize(limit)))
+		return without(fmt.Sprintf("with it this mail would have %s, and %s %s.", reports.Size(n), whose, reports.Size(limit)))
 	}
 	if _, err := file.Seek(0, io.SeekStart); err != nil {
 		return nil, "", end, fmt.Errorf("schedule: read pack: %w", err)

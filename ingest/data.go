@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
+	"time"
 
 	"exhibit/internal/ledger"
 
@@ -23,6 +24,7 @@ import (
 //	secret         makes ids of records without one; keep it with the backups
 //	ledger.jsonl   copy of the ledger, to notice a store that lost records
 //	ledger.jsonl.rollback  there while such a loss is being dealt with
+//	clock          how far ahead of the server's clock an operator accepted this machine to be
 //	audit.json     result of the last nightly audit
 //	writer/sock    takes work from other processes of the same user
 type Dir string
@@ -116,6 +118,32 @@ func (d Dir) Secret() ([]byte, error) {
 		return nil, fmt.Errorf("ingest: %s is not 32 bytes in hex", d.path("secret"))
 	}
 	return secret, nil
+}
+
+// AcceptedAhead reads how far ahead of the database server's clock an operator
+// accepted this machine to be; 0 when nobody did.
+func (d Dir) AcceptedAhead() (time.Duration, error) {
+	b, err := os.ReadFile(d.path("clock"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return 0, nil
+	}
+	ahead, parseErr := time.ParseDuration(strings.TrimSpace(string(b)))
+	if err = errors.Join(err, parseErr); err != nil {
+		return 0, fmt.Errorf("ingest: read the accepted clock: %w; remove %s and accept the clock again", err, d.path("clock"))
+	}
+	return ahead, nil
+}
+
+// AcceptAhead keeps what AcceptedAhead reads.
+func (d Dir) AcceptAhead(ahead time.Duration) error {
+	temp, err := writeTemp(d.path("clock"), max(ahead, 0).Round(time.Second).String()+"\n")
+	if err == nil {
+		err = errors.Join(os.Rename(temp, d.path("clock")), syncDir(string(d)))
+	}
+	if err != nil {
+		return fmt.Errorf("ingest: keep the accepted clock: %w", err)
+	}
+	return nil
 }
 
 // writeNew writes a file that must not be there yet. It appears whole or not at all.

@@ -431,7 +431,26 @@ func TestClock(t *testing.T) {
 	if _, err := s.tryOpen(); !errors.Is(err, ingest.ErrClock) || !strings.Contains(err.Error(), "exhibit accept --clock") {
 		t.Errorf("six minutes ahead of the server: got %v", err)
 	}
-	if _, err := s.tryOpen(func(o *ingest.LogOptions) { o.Accept.Clock = true }); err != nil {
-		t.Errorf("accepted: %v", err)
+	w, err := s.tryOpen(func(o *ingest.LogOptions) { o.Accept.Clock = true })
+	if err != nil {
+		t.Fatalf("accepted: %v", err)
+	}
+	if err := s.dir.AcceptAhead(w.log.Ahead()); err != nil {
+		t.Fatal(err)
+	}
+	w.stop()
+	// What was accepted holds for the next start, and no more than that.
+	ahead, err := s.dir.AcceptedAhead()
+	if err != nil || ahead < 5*time.Minute {
+		t.Fatalf("accepted: %s, %v", ahead, err)
+	}
+	accepted := func(o *ingest.LogOptions) { o.AcceptedAhead = ahead }
+	if w, err = s.tryOpen(accepted); err != nil {
+		t.Fatalf("accepted before: %v", err)
+	}
+	w.stop()
+	s.now = func() time.Time { return time.Now().Add(12 * time.Minute) }
+	if _, err := s.tryOpen(accepted); !errors.Is(err, ingest.ErrClock) {
+		t.Errorf("twice as far ahead: got %v", err)
 	}
 }

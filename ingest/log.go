@@ -40,6 +40,9 @@ type LogOptions struct {
 	Log    *slog.Logger
 	Random io.Reader
 	Accept Accept // what an operator accepted beforehand
+	// AcceptedAhead is how far ahead of the server's clock an operator has once
+	// accepted this machine to be: Dir.AcceptedAhead.
+	AcceptedAhead time.Duration
 	// Renormalize makes a stored record into an event by the present rules; nil: the
 	// stored event stands as it is.
 	Renormalize func(stored event.Event, raw string) (event.Event, error)
@@ -71,6 +74,7 @@ type Log struct {
 
 	file     *ledger.File
 	cosigner note.Signer    // during a rotation: the key that takes over
+	ahead    time.Duration  // of the server's clock, at the start
 	written  time.Time      // when the last record was made, with monotonic reading
 	open     *sealed        // offered, and not known whether the ledger has it
 	spoiled  bool           // rows were sent under the next seq: only their own record or a void may take it
@@ -126,6 +130,9 @@ func (l *Log) setHead(head store.Head) {
 	defer l.mu.Unlock()
 	l.head = head
 }
+
+// Ahead returns how far this machine's clock was ahead of the server's at the start.
+func (l *Log) Ahead() time.Duration { return l.ahead }
 
 // Failed returns why the log does not write any more, or nil.
 func (l *Log) Failed() error {

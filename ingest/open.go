@@ -135,6 +135,9 @@ func (l *Log) catchUp(ctx context.Context, from uint64) error {
 	return l.file.Append(missing...)
 }
 
+// maxAhead is how far this clock may run ahead of the server's.
+const maxAhead = 5 * time.Minute
+
 // checkServerClock refuses to start when this clock runs ahead of the server's: the
 // times of records could never go back.
 func (l *Log) checkServerClock(ctx context.Context) error {
@@ -142,9 +145,10 @@ func (l *Log) checkServerClock(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if ahead := l.Now().Sub(server); ahead > 5*time.Minute && !l.Accept.Clock {
+	l.ahead = l.Now().Sub(server)
+	if l.ahead > l.AcceptedAhead+maxAhead && !l.Accept.Clock {
 		return fmt.Errorf("%w: this machine is %s ahead of the database server; set the clock, or accept it with 'exhibit accept --clock'",
-			ErrClock, ahead.Round(time.Second))
+			ErrClock, l.ahead.Round(time.Second))
 	}
 	return nil
 }

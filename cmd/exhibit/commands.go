@@ -237,6 +237,11 @@ func startOnce(ctx context.Context, c *cli, log *slog.Logger, accept ingest.Acce
 	if err != nil {
 		return err
 	}
+	if accept.Clock {
+		if err := w.dir.AcceptAhead(w.ledger.Ahead()); err != nil {
+			return errors.Join(err, w.Close())
+		}
+	}
 	if err := errors.Join(w.declare(ctx, true), w.diary.Write(ctx, act), w.Close()); err != nil {
 		return err
 	}

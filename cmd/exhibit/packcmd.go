@@ -191,8 +191,11 @@ func (s *installation) outside(ctx context.Context) (reports.Outside, error) {
 		out.Witnesses = append(out.Witnesses, one)
 	}
 	audit, found, err := s.dir.LastAudit()
+	if err != nil { // the next audit writes it anew; until then there is none to speak of
+		s.log.Error("last audit cannot be read", "error", err)
+	}
 	if err != nil || !found {
-		return out, err
+		return out, nil
 	}
 	out.Audit = &pack.Audit{At: audit.At, Segments: uint64(audit.Segments), Events: audit.Events, Altered: uint64(len(audit.Findings)), Text: audit.String()}
 	for _, f := range audit.Findings {

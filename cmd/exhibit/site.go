@@ -135,7 +135,11 @@ func (s *installation) startWriting(ctx context.Context, accept ingest.Accept) (
 	if w.secret, err = s.dir.Secret(); err != nil {
 		return nil, err
 	}
-	w.ledger, err = ingest.OpenLog(ctx, s.logOptions(key, accept))
+	options := s.logOptions(key, accept)
+	if options.AcceptedAhead, err = s.dir.AcceptedAhead(); err != nil {
+		return nil, err
+	}
+	w.ledger, err = ingest.OpenLog(ctx, options)
 	if err != nil {
 		return nil, err
 	}

@@ -47,6 +47,9 @@ func (r *hcpRead) page(ctx context.Context, number int) (hcpPage, error) {
 		page.complete = completeAt(asked, page.received, header)
 		return nil
 	})
+	if status := (*statusError)(nil); errors.As(err, &status) && status.Code == http.StatusNotFound {
+		err = ErrPlan
+	}
 	if err != nil {
 		return page, fmt.Errorf("source: GET %s page %d: %w%s", u.Path, number, err, hcpAdvice(err))
 	}

@@ -25,10 +25,11 @@ const maxBody = 64 << 20
 
 var errTooLarge = fmt.Errorf("the answer is larger than %d MiB", maxBody>>20)
 
-// A caller makes the GET requests of one source: no faster than its limit,
-// patient with a server in trouble, and never longer than it was told.
+// A caller makes the requests of one source: no faster than its limit, patient
+// with a server in trouble, and never longer than it was told.
 type caller struct {
 	http      *http.Client
+	limit     *rate.Limiter
 	authorize func(*http.Request) // says who asks; newCaller sets the token setting as bearer
 	agent     string
 	retry     Retry
@@ -58,8 +59,9 @@ func newCaller(c Config, perSecond float64) *caller {
 	if out.random == nil {
 		out.random = rand.Float64
 	}
+	out.limit = rate.NewLimiter(rate.Limit(perSecond), 1)
 	out.http = &http.Client{
-		Transport: &limited{transport, rate.NewLimiter(rate.Limit(perSecond), 1), &out.requests},
+		Transport: &limited{transport, out.limit, &out.requests},
 		Timeout:   out.retry.Timeout, // of one attempt, its body included
 		// An API does not redirect; whoever does (a captive portal) is not the API.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
@@ -90,6 +92,20 @@ func (c *caller) get(ctx context.Context, u string, read func(header http.Header
 	if err != nil {
 		return err
 	}
+	return c.send(req, read)
+}
+
+// post is get for a question in JSON, which every attempt sends anew.
+func (c *caller) post(ctx context.Context, u string, question []byte, read func(header http.Header, body []byte) error) error {
+	req, err := retryablehttp.NewRequestWithContext(ctx, http.MethodPost, u, question)
+	if err != nil {
+		return err
+	}
+	req.Header.Set("Content-Type", "application/json")
+	return c.send(req, read)
+}
+
+func (c *caller) send(req *retryablehttp.Request, read func(header http.Header, body []byte) error) error {
 	c.authorize(req.Request)
 	req.Header.Set("Accept", "application/json")
 	req.Header.Set("User-Agent", c.agent)
@@ -103,13 +119,26 @@ func (c *caller) get(ctx context.Context, u string, read func(header http.Header
 		}
 		return read(resp.Header, body)
 	})
-	client := retryablehttp.Client{
+	resp, err := c.patient().Do(req)
+	if resp != nil {
+		resp.Body.Close() // read to the end or given up: nothing to learn from an error
+	}
+	return withoutQuery(err)
+}
+
+// patient returns the client that repeats what is worth it.
+func (c *caller) patient() *retryablehttp.Client {
+	return &retryablehttp.Client{
 		HTTPClient: c.http, RetryMax: c.retry.Times, RetryWaitMin: c.retry.Min, RetryWaitMax: c.retry.Max,
 		CheckRetry: again, Backoff: c.wait, ErrorHandler: giveUp,
 	}
-	resp, err := client.Do(req)
-	if resp != nil {
-		resp.Body.Close() // read to the end or given up: nothing to learn from an error
+}
+
+// withoutQuery takes the query out of the address that an error names: a vendor
+// may put a secret into the address of a next page.
+func withoutQuery(err error) error {
+	if named := (*url.Error)(nil); errors.As(err, &named) {
+		named.URL, _, _ = strings.Cut(named.URL, "?")
 	}
 	return err
 }
@@ -151,8 +180,6 @@ func refused(resp *http.Response) error {
 		return nil
 	case status == http.StatusUnauthorized:
 		return finalError{ErrToken}
-	case status == http.StatusNotFound:
-		return finalError{ErrPlan}
 	case status >= 300 && status < 400:
 		return finalError{fmt.Errorf("the server answered %q and points elsewhere: check the url setting", resp.Status)}
 	}

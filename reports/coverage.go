@@ -58,6 +58,7 @@ func StateOf(s ledger.Span) DayState {
 type Day struct {
 	Day     time.Time // start of the UTC day
 	State   DayState
+	Method  DayState  // weakest by which a part of the day was collected; empty: none was
 	Share   float64   // of the part of the day that is in the window
 	Until   time.Time // Recoverable: from then on the first of it is lost
 	Events  uint64    // filed on the whole day

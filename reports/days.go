@@ -26,6 +26,9 @@ func (s *SourceCoverage) days(t *tally, days coverage.Interval, usual func(time.
 			within += part.Length()
 			if span.State == ledger.Covered {
 				covered += part.Length()
+				if out.Method == "" || rank(StateOf(span)) > rank(out.Method) {
+					out.Method = StateOf(span)
+				}
 			}
 			if state := StateOf(span); rank(state) > rank(out.State) {
 				out.State = state

@@ -75,7 +75,7 @@ func TestDayStates(t *testing.T) {
 		}
 	}
 	b.covers(on(20), "a", ledger.Cover{From: s.Since, To: on(4), Method: ledger.Stated, By: "Ada"}, span(5, 10, ledger.Read),
-		ledger.Cover{From: on(10), To: on(10).Add(9 * time.Hour), Method: ledger.Read}, span(11, 12, ledger.Heard),
+		ledger.Cover{From: on(10), To: on(10).Add(9 * time.Hour), Method: ledger.Heard}, span(11, 12, ledger.Heard),
 		ledger.Cover{From: on(12), To: on(20).Add(-time.Hour), Method: ledger.Read})
 	look := LookAt(&b.state, []string{"a"}, span(2, 21, "").Interval(), on(20).Add(6*time.Hour),
 		[]ledger.SegmentRef{{Source: "a", Day: "2026-01-11"}})
@@ -86,7 +86,7 @@ func TestDayStates(t *testing.T) {
 		}
 	}
 	ten := look.Coverage.Sources[0].Days[8]
-	if ten.Share != 0.375 || !ten.Until.Equal(on(24).Add(9*time.Hour)) {
+	if ten.Share != 0.375 || ten.Method != Heard || !ten.Until.Equal(on(24).Add(9*time.Hour)) {
 		t.Errorf("the tenth: %+v", ten)
 	}
 	if n := len(look.Coverage.Gaps); n != 3 {

@@ -49,7 +49,7 @@ func (s DayState) isGap() bool {
 func (d Day) class() string {
 	c := "day d-" + string(d.State)
 	if d.partly() {
-		c += " part"
+		c += " part p-" + string(d.Method)
 	}
 	if d.weekend() {
 		c += " weekend"

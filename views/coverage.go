@@ -26,6 +26,7 @@ const (
 type Day struct {
 	Day    time.Time // start of the UTC day
 	State  DayState
+	Method DayState  // weakest by which a part of it was collected; empty: none was
 	Share  float64   // share of the day that was collected, 0 to 1
 	Events int64     // events filed on the day
 	Until  time.Time // Recoverable: the source gives it until then

@@ -72,7 +72,7 @@ func (s *site) sourceDays(state *ledger.State, c reports.Coverage) []views.Sourc
 		kind, _ := s.kind(state, from.Source.Name)
 		v := views.SourceDays{Source: from.Source.Name, Kind: kind.Name, Title: kind.Title, Share: from.Required(), Events: int64(from.Events)}
 		for _, d := range from.Days {
-			v.Days = append(v.Days, views.Day{Day: d.Day, State: views.DayState(d.State), Share: d.Share, Events: int64(d.Events), Until: d.Until})
+			v.Days = append(v.Days, views.Day{Day: d.Day, State: views.DayState(d.State), Method: views.DayState(d.Method), Share: d.Share, Events: int64(d.Events), Until: d.Until})
 		}
 		for _, method := range []string{ledger.Read, ledger.Heard, ledger.Stated} {
 			if share := from.Methods[method]; share > 0 {

@@ -37,6 +37,7 @@ func cloudTrail() Kind {
 		Lacks:     []string{"scope.project", "scope.account", "changes"},
 		Wraps:     []string{"Records", "Events", "logEvents"},
 		Normalize: c.normalize,
+		rules:     c.rules,
 	}
 }
 

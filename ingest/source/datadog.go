@@ -43,6 +43,7 @@ func datadog(carried []Kind) Kind {
 		Abilities: abilities,
 		Wraps:     []string{"data", "logs"},
 		Normalize: d.normalize,
+		rules:     d.rules,
 	}
 }
 

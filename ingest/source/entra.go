@@ -39,6 +39,7 @@ func entraID() Kind {
 		Lacks:     []string{"actor.impersonator", "scope.workspace", "scope.project", "scope.account"},
 		Wraps:     []string{"records", "value"},
 		Normalize: x.normalize,
+		rules:     x.rules,
 	}
 }
 

@@ -44,6 +44,7 @@ func hcpTerraform() Kind {
 		Lacks:     []string{"actor.email", "ip", "user_agent", "session_id", "scope.account", "changes"},
 		Wraps:     []string{"data", "events"},
 		Normalize: h.normalize,
+		rules:     h.rules,
 		NewPuller: newHCPPuller,
 	}
 }

@@ -39,6 +39,7 @@ func hcpPlatform() Kind {
 		Lacks:     []string{"session_id", "scope.workspace", "scope.account", "changes"},
 		Wraps:     []string{"logEvents", "events"},
 		Normalize: h.normalize,
+		rules:     h.rules,
 	}
 }
 

@@ -33,6 +33,7 @@ func JSON(m *Mapping) Kind {
 		Lacks:     m.lacks(),
 		Wraps:     m.file.Records,
 		Normalize: (&mapped{m: m}).normalize,
+		rules:     m.rules,
 	}
 }
 

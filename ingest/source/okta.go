@@ -39,6 +39,7 @@ func okta() Kind {
 		Lacks:     []string{"organisation", "scope.workspace", "scope.project", "scope.account"},
 		Wraps:     []string{"data.events", "events"},
 		Normalize: o.normalize,
+		rules:     o.rules,
 	}
 }
 

@@ -21,6 +21,7 @@ var rulesFS embed.FS
 // rules classify the actions of one kind. Reading them is pure; they remember
 // what they answered, because a source has few different actions.
 type rules struct {
+	site []siteRule // come first
 	list []rule
 	ocsf activities
 	hash string
@@ -230,12 +231,7 @@ func (r *rules) classify(a action) *class {
 	if r.fold {
 		matched = strings.ToLower(text)
 	}
-	for i := range r.list {
-		if match(r.list[i].pattern, matched) {
-			c.rule = &r.list[i]
-			break
-		}
-	}
+	c.rule = r.find(matched)
 	c.activityID = r.ocsf.id(c.class, c.activity, verb)
 	r.remember(action{strings.Clone(a.noun), strings.Clone(a.verb)}, c)
 	return c

@@ -40,6 +40,7 @@ func scalr() Kind {
 		Lacks:     []string{"actor.impersonator", "scope.account", "changes"},
 		Wraps:     []string{"events", "logs", "data"},
 		Normalize: s.normalize,
+		rules:     s.rules,
 	}
 }
 

@@ -100,10 +100,14 @@ type Kind struct {
 
 	// NewPuller is nil for a kind that is pushed.
 	NewPuller func(Config) (Puller, error)
+
+	rules *rules // of Normalize
 }
 
 // Kinds returns the table of kinds. It compiles their rules: call it once.
-func Kinds() []Kind {
+func Kinds() []Kind { return kinds(nil) }
+
+func kinds(own *SiteRules) []Kind {
 	vendors := []Kind{
 		hcpTerraform(),
 		scalr(),
@@ -113,7 +117,10 @@ func Kinds() []Kind {
 		hcpPlatform(),
 		entraID(),
 	}
-	return append(vendors, datadog(vendors), generic(), exhibit())
+	for i := range vendors {
+		vendors[i] = own.apply(vendors[i])
+	}
+	return append(vendors, own.apply(datadog(vendors)), own.apply(generic()), exhibit())
 }
 
 // Lookup returns the kind with the name.

@@ -6,10 +6,11 @@ import (
 	"context"
 	"fmt"
 	"net/url"
+	"strings"
 
 	"gocloud.dev/blob"
 	_ "gocloud.dev/blob/azureblob" // azblob://CONTAINER
-	_ "gocloud.dev/blob/fileblob"  // file:///DIRECTORY
+	"gocloud.dev/blob/fileblob"    // file:///DIRECTORY
 	_ "gocloud.dev/blob/gcsblob"   // gs://BUCKET
 	_ "gocloud.dev/blob/s3blob"    // s3://BUCKET?region=REGION
 )
@@ -25,6 +26,9 @@ func Open(ctx context.Context, address string) (*blob.Bucket, error) {
 	b, err := blob.OpenBucket(ctx, address)
 	if err != nil {
 		return nil, fmt.Errorf("bucket: open %s: %w", u.Redacted(), err)
+	}
+	if folder := strings.Trim(u.Path, "/"); folder != "" && u.Scheme != fileblob.Scheme {
+		return blob.PrefixedBucket(b, folder+"/"), nil
 	}
 	return b, nil
 }

@@ -30,7 +30,8 @@ type Handoff struct {
 	Committer *Committer
 	Log       *Log
 	Diary     *Diary
-	Kinds     []source.Kind
+	Tokens    Tokens
+	Kinds     source.Catalog
 	Secret    []byte
 	Now       func() time.Time
 	Slog      *slog.Logger
@@ -42,6 +43,8 @@ func (h *Handoff) Serve(ctx context.Context, l net.Listener) error {
 	mux.HandleFunc("POST /import", h.takeImport)
 	mux.HandleFunc("POST /act", h.takeAct)
 	mux.HandleFunc("POST /note", h.takeNote)
+	mux.HandleFunc("POST /token", h.takeToken)
+	mux.HandleFunc("POST /token/revoke", h.takeRevocation)
 	server := &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second, ErrorLog: slog.NewLogLogger(h.Slog.Handler(), slog.LevelWarn)}
 	stop := context.AfterFunc(ctx, func() {
 		// Whoever hands over just now sees the connection close and says so.
@@ -132,7 +135,7 @@ func (h *Handoff) takeAct(w http.ResponseWriter, r *http.Request) {
 
 // ChooseKind returns the kind of a source: the one that the ledger knows it by, or
 // the one that is asked for when the source is new.
-func ChooseKind(log *Log, kinds []source.Kind, name, asked string) (source.Kind, error) {
+func ChooseKind(log *Log, kinds source.Catalog, name, asked string) (source.Kind, error) {
 	head := log.Head()
 	for _, s := range head.State.Latest() {
 		if s.Name != name {
@@ -141,12 +144,12 @@ func ChooseKind(log *Log, kinds []source.Kind, name, asked string) (source.Kind,
 		if asked != "" && asked != s.Kind {
 			return source.Kind{}, fmt.Errorf("source %s is of kind %s, not %s; a source's kind is permanent: use another name", name, s.Kind, asked)
 		}
-		return source.Lookup(kinds, s.Kind)
+		return kinds.Of(name, s.Kind)
 	}
 	if asked == "" {
 		return source.Kind{}, fmt.Errorf("there is no source %q yet: name its kind with --kind, or add it to the configuration", name)
 	}
-	return source.Lookup(kinds, asked)
+	return kinds.Of(name, asked)
 }
 
 var sourceName = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,62}$`)

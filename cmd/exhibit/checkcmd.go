@@ -19,7 +19,7 @@ var errEnough = errors.New("enough")
 // checkSources asks every polled source for its last minutes.
 func checkSources(ctx context.Context, s *installation, report func(string, error)) {
 	for _, c := range s.config.Sources {
-		kind, err := source.Lookup(s.kinds, c.Kind)
+		kind, err := s.kinds.Of(c.Name, c.Kind)
 		if err == nil && (c.Push || kind.NewPuller == nil) {
 			continue
 		}

@@ -26,6 +26,8 @@ type Config struct {
 	// MinFree is how much space must be left on the disk of the data directory;
 	// with less, nothing is taken in. Default: 1 GiB
 	MinFree Size `yaml:"min_free"`
+	// Rules is a file with the site's own classification rules: see docs/sources.md.
+	Rules string `yaml:"rules"`
 
 	ClickHouse  ClickHouse          `yaml:"clickhouse"`
 	Web         Web                 `yaml:"web"`
@@ -84,6 +86,7 @@ type Source struct {
 	Settle      time.Duration     `yaml:"settle"`      // how late events may appear; default: the kind's
 	Every       time.Duration     `yaml:"every"`       // between polls; default 1m
 	Push        bool              `yaml:"push"`        // true: imports only, nothing is polled
+	Map         string            `yaml:"map"`         // kind json: file that says where a record says what
 	Settings    map[string]string `yaml:"settings"`    // as the kind has them; secrets as NAME_file or NAME_env
 }
 
@@ -130,6 +133,7 @@ func LoadConfig(path string) (c Config, err error) {
 		c.Data = filepath.Join(filepath.Dir(path), c.Data)
 	}
 	c.Mail.mailPaths(filepath.Dir(path))
+	c.kindPaths(filepath.Dir(path))
 	if err := c.check(); err != nil {
 		return Config{}, fmt.Errorf("configuration %s: %w", path, err)
 	}

@@ -31,7 +31,11 @@ func (c *Config) check() error {
 			add("origin: %w", err)
 		}
 	}
-	kinds := source.Kinds()
+	catalog, err := c.catalog()
+	if err != nil {
+		errs = append(errs, err)
+		catalog.Kinds = source.Kinds()
+	}
 	names := make(map[string]bool)
 	for _, s := range c.Sources {
 		if err := ingest.CheckSourceName(s.Name); err != nil {
@@ -41,7 +45,7 @@ func (c *Config) check() error {
 			add("source %q: there are two of this name", s.Name)
 		}
 		names[s.Name] = true
-		if _, err := source.Lookup(kinds, s.Kind); err != nil {
+		if _, err := catalog.Of(s.Name, s.Kind); err != nil {
 			add("source %q: %w", s.Name, err)
 		}
 		if _, err := parseMoment(s.Since, c.Zone); err != nil {

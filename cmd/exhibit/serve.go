@@ -138,13 +138,13 @@ func serveHTTP(ctx context.Context, server *http.Server, l net.Listener) error {
 // declare brings the ledger's list of sources up to the configuration. With only,
 // sources that are not configured are left as they are.
 func (w *writer) declare(ctx context.Context, only bool) error {
-	own, err := source.Lookup(w.kinds, source.Own)
+	own, err := w.kinds.Of(source.Own, source.Own)
 	if err != nil {
 		return err
 	}
 	list := []ingest.Declaration{{Name: source.Own, Kind: own, System: "Exhibit"}}
 	for _, s := range w.config.Sources {
-		kind, err := source.Lookup(w.kinds, s.Kind)
+		kind, err := w.kinds.Of(s.Name, s.Kind)
 		if err != nil {
 			return err
 		}
@@ -165,7 +165,7 @@ func (w *writer) declare(ctx context.Context, only bool) error {
 func (w *writer) workers() ([]*ingest.Worker, error) {
 	var list []*ingest.Worker
 	for _, s := range w.config.Sources {
-		kind, err := source.Lookup(w.kinds, s.Kind)
+		kind, err := w.kinds.Of(s.Name, s.Kind)
 		if err != nil {
 			return nil, err
 		}
@@ -233,7 +233,7 @@ func (w *writer) pages(maker *reports.Maker, packs *reports.Packs, workers []*in
 	for _, s := range w.config.Sources {
 		names = append(names, s.Name)
 	}
-	pages := site.New(site.Deps{DB: w.db, Reader: maker.Reader, Maker: maker, Packs: packs, Kinds: w.kinds, Names: names, Zone: zone,
+	pages := site.New(site.Deps{DB: w.db, Reader: maker.Reader, Maker: maker, Packs: packs, Kinds: w.kinds.Kinds, Names: names, Zone: zone,
 		Now: time.Now, Health: health(workers), Mail: mailing})
 	return web.New(web.Deps{BaseURL: w.config.Web.BaseURL, Instance: w.config.Web.Instance, Provider: provider,
 		Sessions: web.SessionLimits{Idle: w.config.Web.Idle, Absolute: w.config.Web.Absolute}, Proxies: proxies, Zone: zone, Engagements: engagements,

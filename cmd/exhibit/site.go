@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"exhibit/ingest"
@@ -23,7 +24,7 @@ type installation struct {
 	config Config
 	dir    ingest.Dir
 	log    *slog.Logger
-	kinds  []source.Kind
+	kinds  source.Catalog
 	db     *store.DB
 	engine *engine.Engine // nil: a server, or another process runs it
 	close  []func() error // in the order of opening
@@ -32,7 +33,11 @@ type installation struct {
 // open opens the store of the configuration: a server, the embedded engine that
 // another process runs on the data directory, or one of its own.
 func open(ctx context.Context, config Config, log *slog.Logger) (*installation, error) {
-	s := &installation{config: config, dir: ingest.Dir(config.Data), log: log, kinds: source.Kinds()}
+	kinds, err := config.catalog()
+	if err != nil {
+		return nil, fmt.Errorf("configuration: %w", err)
+	}
+	s := &installation{config: config, dir: ingest.Dir(config.Data), log: log, kinds: kinds}
 	options, err := s.address(ctx)
 	if err != nil {
 		return nil, errors.Join(err, s.Close())
@@ -135,7 +140,7 @@ func (s *installation) startWriting(ctx context.Context, accept ingest.Accept) (
 	if w.secret, err = s.dir.Secret(); err != nil {
 		return nil, err
 	}
-	options := s.logOptions(key, accept)
+	options := w.logOptions(key, accept)
 	if options.AcceptedAhead, err = s.dir.AcceptedAhead(); err != nil {
 		return nil, err
 	}
@@ -144,7 +149,7 @@ func (s *installation) startWriting(ctx context.Context, accept ingest.Accept) (
 		return nil, err
 	}
 	w.committer = ingest.NewCommitter(w.ledger)
-	own, err := source.Lookup(s.kinds, source.Own)
+	own, err := s.kinds.Of(source.Own, source.Own)
 	if err != nil {
 		return nil, errors.Join(err, w.ledger.Close())
 	}
@@ -160,18 +165,22 @@ func (s *installation) startWriting(ctx context.Context, accept ingest.Accept) (
 	return w, nil
 }
 
-func (s *installation) logOptions(key ledger.SigningKey, accept ingest.Accept) ingest.LogOptions {
-	kinds := make(map[string]source.Kind)
-	for _, k := range s.kinds {
-		kinds[k.Name] = k
+func (w *writer) logOptions(key ledger.SigningKey, accept ingest.Accept) ingest.LogOptions {
+	return ingest.LogOptions{DB: w.db, Key: key, Path: w.dir.Ledger(), Now: time.Now, Random: rand.Reader, Log: w.log, Accept: accept, MinFree: uint64(w.config.MinFree),
+		Renormalize: ingest.Renormalizer(w.kindOf)}
+}
+
+// kindOf returns the kind of a source that is configured, or that the ledger knows.
+func (w *writer) kindOf(name string) (source.Kind, bool) {
+	kind := ""
+	if i := slices.IndexFunc(w.config.Sources, func(s Source) bool { return s.Name == name }); i >= 0 {
+		kind = w.config.Sources[i].Kind
+	} else if w.ledger != nil {
+		head := w.ledger.Head()
+		if first, known := head.State.First(name); known {
+			kind = first.Kind
+		}
 	}
-	kindOf := make(map[string]string)
-	for _, c := range s.config.Sources {
-		kindOf[c.Name] = c.Kind
-	}
-	return ingest.LogOptions{DB: s.db, Key: key, Path: s.dir.Ledger(), Now: time.Now, Random: rand.Reader, Log: s.log, Accept: accept, MinFree: uint64(s.config.MinFree),
-		Renormalize: ingest.Renormalizer(func(name string) (source.Kind, bool) {
-			k, ok := kinds[kindOf[name]]
-			return k, ok
-		})}
+	k, err := w.kinds.Of(name, kind)
+	return k, err == nil
 }

@@ -18,10 +18,11 @@ import (
 )
 
 type tryCmd struct {
-	Kind string `required:"" help:"Kind of source that the records are of."`
-	Map  string `type:"existingfile" placeholder:"FILE" help:"Mapping of the kind json. Default: common names of fields."`
-	JSON bool   `name:"json" help:"Print one JSON object per record, events as their canonical lines."`
-	File string `arg:"" optional:"" default:"-" help:"File: the vendor's page or file, lines, or bare records; - is standard input."`
+	Kind  string `required:"" help:"Kind of source that the records are of."`
+	Map   string `type:"existingfile" placeholder:"FILE" help:"Mapping of the kind json. Default: common names of fields."`
+	Rules string `type:"existingfile" placeholder:"FILE" help:"The site's own classification rules."`
+	JSON  bool   `name:"json" help:"Print one JSON object per record, events as their canonical lines."`
+	File  string `arg:"" optional:"" default:"-" help:"File: the vendor's page or file, lines, or bare records; - is standard input."`
 }
 
 // Help says how what try shows differs from what import stores.
@@ -51,22 +52,12 @@ func (cmd *tryCmd) Run(ctx context.Context) error {
 }
 
 func (cmd *tryCmd) kind() (source.Kind, error) {
-	kind, err := source.Lookup(source.Kinds(), cmd.Kind)
-	if err != nil || cmd.Map == "" {
-		return kind, err
-	}
-	if kind.Name != "json" {
-		return kind, fmt.Errorf("try: --map is for the kind json; %s has its own", kind.Name)
-	}
-	text, err := os.ReadFile(cmd.Map)
+	config := Config{Rules: cmd.Rules, Sources: []Source{{Name: cmd.Kind, Kind: cmd.Kind, Map: cmd.Map}}}
+	catalog, err := config.catalog()
 	if err != nil {
-		return kind, fmt.Errorf("try: %w", err)
+		return source.Kind{}, fmt.Errorf("try: %w", err)
 	}
-	mapping, err := source.ParseMapping(text)
-	if err != nil {
-		return kind, fmt.Errorf("try %s: %w", cmd.Map, err)
-	}
-	return source.JSON(mapping), nil
+	return catalog.Of(cmd.Kind, cmd.Kind)
 }
 
 // zeros is the salt of events that are not stored: the same records print the same.

@@ -1,6 +1,7 @@
 package schedule
 
 import (
+	"slices"
 	"time"
 
 	"exhibit/reports"
@@ -78,29 +79,41 @@ func (s *Schedule) last(t time.Time) (Occurrence, bool) {
 		return Occurrence{}, false
 	}
 	for date, n := e.date(t).AddDate(0, 0, 1), 0; n < lookBack; date, n = date.AddDate(0, 0, -1), n+1 {
-		if o, ok := e.on(date); ok && o.At.Before(t) {
-			return o, true
+		if !e.cron.on(date) {
+			continue
+		}
+		for _, minute := range slices.Backward(e.cron.times) {
+			if o := e.at(date, minute); o.At.Before(t) {
+				return o, true
+			}
 		}
 	}
 	return Occurrence{}, false
 }
 
-// Next returns the first occurrences from t on, at the most n.
+// Next returns when the schedule sends from t on, at the most n: of occurrences that
+// ask for the same period only the first.
 func (s *Schedule) Next(t time.Time, n int) []Occurrence {
 	e, err := s.calendar()
 	if err != nil {
 		return nil
 	}
 	var out []Occurrence
+	known := "" // periods go forward, so a period that was there was there last
+	if was, ok := s.last(t); ok && !was.At.Before(s.At) {
+		known = was.Key()
+	}
 	for date, i := e.date(t).AddDate(0, 0, -1), 0; i < lookBack && len(out) < n; date, i = date.AddDate(0, 0, 1), i+1 {
-		if o, ok := e.on(date); ok && !o.At.Before(t) {
+		if o, ok := e.first(date, t); ok && o.Key() != known {
+			known = o.Key()
 			out = append(out, o)
 		}
 	}
 	return out
 }
 
-// between lists the occurrences from from up to but without to.
+// between lists the occurrences from from up to but without to, of each date the
+// first: all of a date ask for the same period.
 func (s *Schedule) between(from, to time.Time) []Occurrence {
 	e, err := s.calendar()
 	if err != nil {
@@ -109,7 +122,7 @@ func (s *Schedule) between(from, to time.Time) []Occurrence {
 	var out []Occurrence
 	// A day more at both ends: dates of a zone are not dates of UTC.
 	for date := e.date(from).AddDate(0, 0, -1); !date.After(e.date(to).AddDate(0, 0, 1)); date = date.AddDate(0, 0, 1) {
-		if o, ok := e.on(date); ok && !o.At.Before(from) && o.At.Before(to) {
+		if o, ok := e.first(date, from); ok && o.At.Before(to) {
 			out = append(out, o)
 		}
 	}
@@ -118,11 +131,10 @@ func (s *Schedule) between(from, to time.Time) []Occurrence {
 
 // A calendar is a schedule made ready to be asked for many dates.
 type calendar struct {
-	schedule     Schedule
-	zone         *time.Location
-	due          func(date time.Time) bool
-	span         func(date time.Time) (from, to time.Time)
-	hour, minute int
+	schedule Schedule
+	zone     *time.Location
+	cron     *cron
+	span     func(date time.Time) (from, to time.Time)
 }
 
 func (s *Schedule) calendar() (*calendar, error) {
@@ -134,9 +146,8 @@ func (s *Schedule) calendar() (*calendar, error) {
 	if err != nil {
 		return nil, err
 	}
-	e := &calendar{schedule: *s, zone: zone, due: s.Every.days(), span: span}
-	e.hour, e.minute = s.Every.clock()
-	return e, nil
+	cron, err := s.Every.cron()
+	return &calendar{*s, zone, cron, span}, err
 }
 
 // date returns the date in the zone.
@@ -145,15 +156,24 @@ func (e *calendar) date(t time.Time) time.Time {
 	return time.Date(y, m, d, 0, 0, 0, 0, time.UTC)
 }
 
-// on returns the occurrence of a date, if it has one. The period follows from the
-// date in the calendar, not from the instant of the run: a late run has the same one.
-func (e *calendar) on(date time.Time) (Occurrence, bool) {
-	if !e.due(date) {
+// first returns the first occurrence of a date that is not before from.
+func (e *calendar) first(date, from time.Time) (Occurrence, bool) {
+	if !e.cron.on(date) {
 		return Occurrence{}, false
 	}
-	wall := date.Add(time.Duration(e.hour)*time.Hour + time.Duration(e.minute)*time.Minute)
-	o := Occurrence{Schedule: e.schedule, At: reports.LocalInstant(wall, e.zone)}
+	for _, minute := range e.cron.times {
+		if o := e.at(date, minute); !o.At.Before(from) {
+			return o, true
+		}
+	}
+	return Occurrence{}, false
+}
+
+// at returns the occurrence at a minute of a date. The period follows from the date in
+// the calendar, not from the instant of the run: a late run has the same one.
+func (e *calendar) at(date time.Time, minute int) Occurrence {
+	o := Occurrence{Schedule: e.schedule, At: reports.LocalInstant(date.Add(time.Duration(minute)*time.Minute), e.zone)}
 	o.Span.From, o.Span.To = e.span(date)
 	o.Span.Zone = e.schedule.Zone
-	return o, true
+	return o
 }

@@ -216,6 +216,9 @@ func (r *Report) ledgerTable() Table {
 			row = append(row, Number(n))
 		}
 		t.Rows = append(t.Rows, row)
+		if b.Redriven > 0 {
+			t.Note += "; of those fetched for " + name + ", " + Plural(b.Redriven, "is a reject", "are rejects") + " that had been stored and were tried again after a fix"
+		}
 	}
 	return t
 }

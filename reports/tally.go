@@ -176,6 +176,7 @@ func (s *sourceTally) addBatch(b ledger.BatchAt) {
 	c.Late += b.Late
 	c.ClockAhead += b.ClockAhead
 	c.Unmapped += b.Unmapped
+	c.Redriven += b.Redriven
 	if b.Told != nil {
 		s.told, s.toldAt = b.Told, b.At
 	}

@@ -81,6 +81,7 @@ type Batch struct {
 	Late       uint64    `json:"late,omitzero"`       // of Events: for a time that was covered already
 	ClockAhead uint64    `json:"clock_ahead,omitzero"`
 	Unmapped   uint64    `json:"unmapped,omitzero"` // of Events: types that the rules do not know
+	Redriven   uint64    `json:"redriven,omitzero"` // of Fetched: stored rejects that were tried again
 	Segments   []Segment `json:"segments,omitempty"`
 	Covers     []Cover   `json:"covers,omitempty"`
 	Cursor     string    `json:"cursor,omitempty"`
@@ -110,6 +111,7 @@ type Cover struct {
 	Method string    `json:"method"`
 	File   string    `json:"file,omitempty"`   // stated: the file's name
 	SHA256 string    `json:"sha256,omitempty"` // stated: the file's hash, in hex
+	Basis  string    `json:"basis,omitempty"`  // read from a bucket: what shows that nothing is missing, in words
 	By     string    `json:"by,omitempty"`     // stated: who said so
 }
 
@@ -117,10 +119,11 @@ type Cover struct {
 func (c Cover) Interval() coverage.Interval { return coverage.Interval{From: c.From, To: c.To} }
 
 // Objects stands for the bucket objects that a batch came from: their number and
-// the root over their lines {key, etag, sha256}.
+// the root over their lines, see event.Object, in the order of key, tag and hash.
 type Objects struct {
-	Count uint64    `json:"count"`
-	Root  tlog.Hash `json:"root"`
+	Count   uint64    `json:"count"`
+	Root    tlog.Hash `json:"root"`
+	Changed uint64    `json:"changed,omitzero"` // of Count: had other content when they were read before
 }
 
 // Told compares what a source said of one read with what was read.
@@ -221,7 +224,14 @@ type Key struct {
 type Rollback struct {
 	By       string          `json:"by"`
 	Segments []SegmentRef    `json:"segments,omitempty"`
+	Objects  []ObjectsRef    `json:"objects,omitempty"`
 	Covers   []WithdrawnSpan `json:"covers,omitempty"`
+}
+
+// An ObjectsRef names the objects of one source in one earlier record.
+type ObjectsRef struct {
+	Seq    uint64 `json:"seq"`
+	Source string `json:"source"`
 }
 
 // A WithdrawnSpan is coverage that no longer holds.

@@ -132,6 +132,9 @@ func (b *Batch) check(at time.Time, lastDay string) error {
 	if in, out := b.Fetched+b.Extra, b.Events+b.Duplicates+b.Skipped+b.Rejects+b.Expired; in != out {
 		return fmt.Errorf("%d records in, %d accounted for", in, out)
 	}
+	if b.Redriven > b.Fetched {
+		return fmt.Errorf("%d of %d records are said to come from rejects", b.Redriven, b.Fetched)
+	}
 	var events, rejects uint64
 	for i, seg := range b.Segments {
 		if _, err := time.Parse(DayFormat, seg.Day); err != nil || seg.Day > lastDay {

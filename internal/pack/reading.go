@@ -161,6 +161,7 @@ func (r *reading) sum(to *SourceCount, b *ledger.Batch) {
 	l.Late += b.Late
 	l.ClockAhead += b.ClockAhead
 	l.Unmapped += b.Unmapped
+	l.Redriven += b.Redriven
 	if b.Told != nil {
 		to.Told = b.Told
 	}

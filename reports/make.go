@@ -33,6 +33,8 @@ type Maker struct {
 	Deletes time.Duration
 	// Temp is where temporary files go, about as large as the pack; "": beside the pack.
 	Temp string
+	// MinFree is how many bytes the disk must have left for another pack; only Packs looks.
+	MinFree uint64
 	// Outside says who holds checkpoints and what the last audit found; may be nil.
 	Outside func(ctx context.Context) (Outside, error)
 

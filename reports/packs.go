@@ -20,6 +20,7 @@ import (
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
+	"golang.org/x/sys/unix"
 )
 
 // A JobState says how far a job is.
@@ -72,14 +73,20 @@ func (j *Job) period() (Period, error) {
 	return p, nil
 }
 
-// maxWaiting bounds how many packs may wait for their turn.
-const maxWaiting = 20
+// How many packs may wait for their turn, and how many of one person.
+const (
+	maxWaiting = 20
+	maxOfOne   = 5
+)
 
 // packTemp is how the names of directories begin that pack.Write works in.
 const packTemp = "exhibit-pack-"
 
 // ErrBusy is returned by Start when too many packs wait.
 var ErrBusy = fmt.Errorf("%d packs are waiting already: try again when some are done", maxWaiting)
+
+// ErrOwnBusy is returned by Start when too many packs of the same person wait.
+var ErrOwnBusy = fmt.Errorf("%d of your packs are waiting already: try again when some are done", maxOfOne)
 
 // ErrNoPack is returned for a pack or job that is not there.
 var ErrNoPack = errors.New("reports: there is no such pack")
@@ -92,7 +99,8 @@ type Packs struct {
 	maker *Maker
 	log   *slog.Logger
 	rand  io.Reader
-	queue chan string // ids; a job in it is in jobs too
+	queue chan string   // ids; a job in it is in jobs too
+	turn  chan struct{} // holds one while a pack is made: they take memory and processors
 
 	mu   sync.Mutex // protects jobs and what they point to
 	jobs map[string]*Job
@@ -101,7 +109,7 @@ type Packs struct {
 // OpenPacks reads the directory, which it makes when it is missing. It removes what
 // a process that died left half-written. Packs are made by Run.
 func OpenPacks(dir string, m *Maker, log *slog.Logger, rand io.Reader) (*Packs, error) {
-	p := &Packs{dir: dir, maker: m, log: log, rand: rand, queue: make(chan string, maxWaiting), jobs: map[string]*Job{}}
+	p := &Packs{dir: dir, maker: m, log: log, rand: rand, queue: make(chan string, maxWaiting), turn: make(chan struct{}, 5), jobs: map[string]*Job{}}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("reports: make directory of packs: %w", err)
 	}
@@ -179,6 +187,15 @@ func (p *Packs) Start(r Request) (string, error) {
 	if len(p.queue) == cap(p.queue) { // only Start sends, and it holds the lock
 		return "", ErrBusy
 	}
+	own := 0
+	for _, other := range p.jobs {
+		if other.By == job.By && (other.State == Queued || other.State == Running) {
+			own++
+		}
+	}
+	if own >= maxOfOne {
+		return "", ErrOwnBusy
+	}
 	if err := p.save(job); err != nil {
 		return "", err
 	}
@@ -187,7 +204,8 @@ func (p *Packs) Start(r Request) (string, error) {
 	return job.ID, nil
 }
 
-// Make makes a pack at once, beside the queue, and returns its entry.
+// Make makes a pack and returns its entry. It waits for its turn, but not for what
+// Start has queued.
 func (p *Packs) Make(ctx context.Context, r Request) (Job, error) {
 	job, err := p.job(r)
 	if err != nil {
@@ -228,15 +246,23 @@ func (p *Packs) Run(ctx context.Context) error {
 	}
 }
 
-// make makes one pack. The error is for the log; people read Job.Problem.
+// make makes one pack when no other is being made. The error is for the log; people
+// read Job.Problem.
 func (p *Packs) make(ctx context.Context, id string) error {
 	var request Request
-	err := p.change(id, func(job *Job) error {
-		job.State = Running
-		period, err := job.period()
-		request = Request{Framework: job.Framework, Period: period, Sources: job.Sources, By: job.By, Engagement: job.Engagement}
-		return err
-	})
+	err := p.begin(ctx)
+	if err == nil {
+		defer func() { <-p.turn }()
+		err = p.change(id, func(job *Job) error {
+			job.State = Running
+			period, err := job.period()
+			request = Request{Framework: job.Framework, Period: period, Sources: job.Sources, By: job.By, Engagement: job.Engagement}
+			return err
+		})
+	}
+	if err == nil {
+		err = p.room()
+	}
 	var info Info
 	if err == nil {
 		info, err = p.maker.Make(ctx, request, p.path(id, ".zip"), func(written, total uint64) {
@@ -256,6 +282,29 @@ func (p *Packs) make(ctx context.Context, id string) error {
 		return nil
 	})
 	return errors.Join(err, saved)
+}
+
+// room refuses a pack when the disk has little room left: what collects events on
+// it needs that more.
+func (p *Packs) room() error {
+	var disk unix.Statfs_t
+	if err := unix.Statfs(p.dir, &disk); err != nil {
+		return fmt.Errorf("reports: look for room on the disk: %w", err)
+	}
+	if free := uint64(disk.Bavail) * uint64(disk.Bsize); free < p.maker.MinFree {
+		return fmt.Errorf("reports: %d MiB left, %d MiB are kept free: %w", free>>20, p.maker.MinFree>>20, syscall.ENOSPC)
+	}
+	return nil
+}
+
+// begin waits for the turn.
+func (p *Packs) begin(ctx context.Context) error {
+	select {
+	case p.turn <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 // Problem is what people are told of an error: what the report refuses is theirs to

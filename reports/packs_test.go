@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -121,6 +122,47 @@ func TestPacks(t *testing.T) {
 	}
 }
 
+// A pack that is made directly, for a schedule, waits for the one that is being made.
+func TestPacksAreMadeOneAtATime(t *testing.T) {
+	l := story(t)
+	m := maker(t, l)
+	entered, release := make(chan struct{}, 9), make(chan struct{})
+	m.Outside = func(context.Context) (reports.Outside, error) { // asked at the beginning of each
+		entered <- struct{}{}
+		<-release
+		return reports.Outside{}, nil
+	}
+	p, err := reports.OpenPacks(t.TempDir(), m, quiet(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	request := reports.Request{Framework: "soc2", Period: period(t, "2026-03-01", "2026-03-31", "Europe/Berlin")}
+	id, err := p.Start(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- p.Run(ctx) }()
+	<-entered
+	impatient, giveUp := context.WithCancel(t.Context())
+	giveUp()
+	if _, err := p.Make(impatient, request); !errors.Is(err, context.Canceled) || len(entered) != 0 {
+		t.Errorf("a second one was begun beside the first: %d, %v", len(entered), err)
+	}
+	close(release)
+	if job, err := p.Make(t.Context(), request); err != nil || job.State != reports.Done {
+		t.Errorf("after the first: %+v, %v", job, err)
+	}
+	if job, err := p.Job(id); err != nil || job.State != reports.Done {
+		t.Errorf("the first: %+v, %v", job, err)
+	}
+	cancel()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+}
+
 func TestTooManyPacksWait(t *testing.T) {
 	l := reporttest.New(t)
 	l.Source(today().Add(-day), hcp())
@@ -129,13 +171,41 @@ func TestTooManyPacksWait(t *testing.T) {
 		t.Fatal(err)
 	}
 	request := reports.Request{Framework: "soc2", Period: period(t, "2026-03-01", "2026-03-31", "")}
-	started := 0
-	for ; started < 100; started++ {
-		if _, err = p.Start(request); err != nil {
-			break
+	start := func() (n int, err error) {
+		for ; n < 100; n++ {
+			if _, err = p.Start(request); err != nil {
+				return n, err
+			}
+		}
+		return n, nil
+	}
+	for _, want := range []struct {
+		who string
+		n   int
+		err error
+	}{{"a", 5, reports.ErrOwnBusy}, {"b", 5, reports.ErrOwnBusy}, {"c", 5, reports.ErrOwnBusy}, {"d", 5, reports.ErrBusy}, {"e", 0, reports.ErrBusy}} {
+		request.By = pack.Person{ID: want.who}
+		if n, err := start(); n != want.n || !errors.Is(err, want.err) {
+			t.Errorf("%s started %d, then %v; want %d and %v", want.who, n, err, want.n, want.err)
 		}
 	}
-	if !errors.Is(err, reports.ErrBusy) || started != 20 {
-		t.Errorf("%d started, then %v", started, err)
+}
+
+// A pack is not made when the disk has little room: what collects needs it more.
+func TestPackNeedsRoom(t *testing.T) {
+	l := reporttest.New(t)
+	l.Source(today().Add(-day), hcp())
+	m := maker(t, l)
+	m.MinFree = 1 << 62
+	p, err := reports.OpenPacks(t.TempDir(), m, quiet(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	job, err := p.Make(t.Context(), reports.Request{Framework: "soc2", Period: period(t, "2026-03-01", "2026-03-31", "")})
+	if !errors.Is(err, syscall.ENOSPC) {
+		t.Fatalf("made %+v, %v", job, err)
+	}
+	if text := reports.Problem(err); !strings.Contains(text, "Make room") {
+		t.Errorf("people are told %q", text)
 	}
 }

@@ -135,7 +135,7 @@ func (s *installation) maker() (*reports.Maker, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &reports.Maker{DB: s.db, Reader: reader, Key: key, Frameworks: frameworks, Now: time.Now, Scope: s.config.scope(),
+	return &reports.Maker{DB: s.db, Reader: reader, Key: key, Frameworks: frameworks, Now: time.Now, Scope: s.config.scope(), MinFree: uint64(s.config.MinFree),
 		Software: pack.Software{Version: version, Commit: commit, TZData: "of " + runtime.Version()},
 		Outside:  func(ctx context.Context) (reports.Outside, error) { return s.outside(ctx) }}, nil
 }

@@ -170,7 +170,7 @@ func withUncommitted(state ledger.State, health map[string]SourceHealth) ledger.
 func inputError(err error) error {
 	var unknown *reports.UnknownSourceError
 	switch {
-	case errors.As(err, &unknown), errors.Is(err, reports.ErrEmpty), errors.Is(err, reports.ErrBusy):
+	case errors.As(err, &unknown), errors.Is(err, reports.ErrEmpty), errors.Is(err, reports.ErrBusy), errors.Is(err, reports.ErrOwnBusy):
 		return &web.InputError{Sentence: sentence(err)}
 	}
 	return err

@@ -229,7 +229,7 @@ func (db *DB) CountBatch(ctx context.Context, batch uint64) (events, rejects uin
 
 // DeleteBatch removes the rows of a void batch. Nothing depends on it.
 func (db *DB) DeleteBatch(ctx context.Context, batch uint64) error {
-	for _, table := range []string{"events", "filed", "rejects"} {
+	for _, table := range []string{"events", "filed", "rejects", "objects", "resolved", "unmapped"} {
 		if err := db.conn.Exec(ctx, "ALTER TABLE "+db.table(table)+" DELETE WHERE batch = $1", batch); err != nil {
 			return fmt.Errorf("store: delete rows of void batch %d from %s: %w", batch, table, err)
 		}
@@ -248,6 +248,12 @@ func (db *DB) DeleteSegment(ctx context.Context, seg ledger.SegmentRef) error {
 		seg.Seq, seg.Source, seg.Day, string(seg.Section))
 	if err != nil {
 		return fmt.Errorf("store: delete the rest of segment %s %s %s of batch %d: %w", seg.Source, seg.Day, seg.Section, seg.Seq, err)
+	}
+	// What was told of its rows does not hold any more: rejects that led to them are open again.
+	for _, table := range []string{"resolved", "unmapped"} {
+		if err := db.conn.Exec(ctx, "ALTER TABLE "+db.table(table)+" DELETE WHERE batch = $1 AND source = $2", seg.Seq, seg.Source); err != nil {
+			return fmt.Errorf("store: delete from %s of batch %d: %w", table, seg.Seq, err)
+		}
 	}
 	return nil
 }

@@ -32,14 +32,14 @@ func readMigrations(files fs.FS) ([]migration, error) {
 	}
 	slices.Sort(names)
 	var list []migration
-	for i, name := range names {
+	for _, name := range names {
 		m := migrationName.FindStringSubmatch(name)
 		if m == nil {
 			return nil, fmt.Errorf("store: migration %q is not called NNNN_verb_noun.sql", name)
 		}
 		n, err := strconv.Atoi(m[1])
-		if err != nil || n != i+1 {
-			return nil, fmt.Errorf("store: migration %q where number %04d was due", name, i+1)
+		if err != nil || len(list) > 0 && uint32(n) <= list[len(list)-1].number {
+			return nil, fmt.Errorf("store: migration %q has a number that is taken", name)
 		}
 		b, err := fs.ReadFile(files, name)
 		if err != nil {
@@ -73,11 +73,12 @@ func (db *DB) Migrate(ctx context.Context, files fs.FS) error {
 		return err
 	}
 	for number, m := range applied {
-		if int(number) > len(list) {
-			return fmt.Errorf("%w: it has migration %s; this program knows %d. Start the newer version, or use another data directory",
+		i := slices.IndexFunc(list, func(known migration) bool { return known.number == number })
+		if i < 0 {
+			return fmt.Errorf("%w: it has migration %s; this program knows %d others. Start the newer version, or use another data directory",
 				ErrNewer, m.name, len(list))
 		}
-		if want := list[number-1]; want.sum != m.sum {
+		if want := list[i]; want.sum != m.sum {
 			return fmt.Errorf("store: migration %s was changed after it was applied: the schema may not be what this program expects", want.name)
 		}
 	}

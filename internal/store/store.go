@@ -176,7 +176,7 @@ func (db *DB) Settings(ctx context.Context) (map[string]string, error) {
 // CheckTables returns an error that names the evidence tables that can lose rows
 // by themselves, on a server that others administer.
 func (db *DB) CheckTables(ctx context.Context) error {
-	rows, err := db.conn.Query(ctx, "SELECT name FROM system.tables WHERE database = $1 AND name IN ('events', 'filed', 'rejects', 'ledger')"+
+	rows, err := db.conn.Query(ctx, "SELECT name FROM system.tables WHERE database = $1 AND name IN ('events', 'filed', 'rejects', 'objects', 'resolved', 'ledger')"+
 		" AND position(create_table_query, ' TTL ') > 0", db.database)
 	if err != nil {
 		return fmt.Errorf("store: read table definitions: %w", err)

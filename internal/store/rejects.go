@@ -1,0 +1,330 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"exhibit/internal/event"
+
+	"github.com/ClickHouse/clickhouse-go/v2"
+	"github.com/ClickHouse/clickhouse-go/v2/ext"
+)
+
+// A RejectKey is what makes a reject the same as one that came before.
+type RejectKey struct {
+	Source, Reason string
+	SHA256         [32]byte
+}
+
+// Key returns the key of a reject.
+func Key(r *event.Reject) RejectKey {
+	return RejectKey{Source: r.Source, Reason: r.Reason, SHA256: r.SHA256}
+}
+
+// A Resolution says what became of a reject that was tried again.
+type Resolution struct {
+	RejectKey
+	Outcome string
+	ID      string // of the event, the first of several
+	Batch   uint64
+}
+
+// What becomes of rejects that are tried again.
+const (
+	ResolvedEvent     = "event"     // it is an event now
+	ResolvedDuplicate = "duplicate" // the event is stored already, with the same content
+	ResolvedSkipped   = "skipped"   // it is known now to hold no event
+	ResolvedConflict  = "conflict"  // it contradicts a stored event, and is a reject for that now
+)
+
+// A StoredReject is a reject as lists show it: without its bytes.
+type StoredReject struct {
+	event.Reject
+	Batch    uint64
+	Resolved *Resolution // nil: it is open
+}
+
+// A RejectState says which rejects are meant.
+type RejectState string
+
+// The states of rejects.
+const (
+	RejectsOpen     RejectState = "open"
+	RejectsResolved RejectState = "resolved"
+	RejectsAll      RejectState = ""
+)
+
+// A RejectFilter says which rejects a list shows. Empty members do not restrict it.
+type RejectFilter struct {
+	Source string
+	Reason string
+	State  RejectState
+	// Before continues a list, newest first: only rejects that sort before this one.
+	Before struct {
+		Received time.Time
+		Key      RejectKey
+	}
+}
+
+func (f *RejectFilter) where(db *DB, snap Snapshot) (string, []any) {
+	where, args := []string{snap.where()}, []any{}
+	add := func(condition string, values ...any) {
+		for _, v := range values {
+			args = append(args, v)
+			condition = strings.Replace(condition, "?", fmt.Sprintf("$%d", len(args)), 1)
+		}
+		where = append(where, condition)
+	}
+	if f.Source != "" {
+		add("source = ?", f.Source)
+	}
+	if f.Reason != "" {
+		add("reason = ?", f.Reason)
+	}
+	switch f.State {
+	case RejectsOpen:
+		where = append(where, "NOT "+db.isResolved(snap))
+	case RejectsResolved:
+		where = append(where, db.isResolved(snap))
+	}
+	if b := f.Before; !b.Received.IsZero() {
+		add("(received < fromUnixTimestamp64Nano(?) OR (received = fromUnixTimestamp64Nano(?) AND (source, sha256, reason) < (?, ?, ?)))",
+			nanos(b.Received), nanos(b.Received), b.Key.Source, string(b.Key.SHA256[:]), b.Key.Reason)
+	}
+	return strings.Join(where, " AND "), args
+}
+
+func (db *DB) isResolved(snap Snapshot) string {
+	return "((source, sha256, reason) IN (SELECT source, sha256, reason FROM " + db.table("resolved") + " WHERE " + snap.where() + "))"
+}
+
+// A RejectGroup is the rejects of a source that share a reason.
+type RejectGroup struct {
+	Source, Reason string
+	Open, Resolved uint64
+	Bytes          uint64    // of the open ones, as they came
+	First, Last    time.Time // receipt of the open ones; of all when none is open
+	Example        [32]byte  // SHA-256 of the newest of these
+}
+
+// maxGroups bounds a list of groups: there are few reasons.
+const maxGroups = 1000
+
+// RejectGroups counts rejects by source and reason: those with open ones first, then
+// by source. Before of the filter does not count.
+func (db *DB) RejectGroups(ctx context.Context, snap Snapshot, f RejectFilter) ([]RejectGroup, error) {
+	f.Before.Received = time.Time{}
+	where, args := f.where(db, snap)
+	rows, err := db.conn.Query(ctx, "SELECT source, reason, countIf(NOT done) AS open, countIf(done), sumIf(size, NOT done),"+
+		" if(open > 0, minIf(received, NOT done), min(received)), if(open > 0, maxIf(received, NOT done), max(received)),"+
+		" if(open > 0, argMaxIf(sha256, received, NOT done), argMax(sha256, received))"+
+		" FROM (SELECT source, reason, sha256, received, size, "+db.isResolved(snap)+" AS done FROM "+db.table("rejects")+" WHERE "+where+")"+
+		fmt.Sprintf(" GROUP BY source, reason ORDER BY open = 0, source, reason LIMIT %d", maxGroups), args...)
+	if err != nil {
+		return nil, fmt.Errorf("store: count rejects: %w", err)
+	}
+	defer rows.Close()
+	var list []RejectGroup
+	for rows.Next() {
+		var g RejectGroup
+		var sum string
+		if err := rows.Scan(&g.Source, &g.Reason, &g.Open, &g.Resolved, &g.Bytes, &g.First, &g.Last, &sum); err != nil {
+			return nil, fmt.Errorf("store: count rejects: %w", err)
+		}
+		copy(g.Example[:], sum)
+		g.First, g.Last = g.First.UTC(), g.Last.UTC()
+		list = append(list, g)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, fmt.Errorf("store: count rejects: %w", err)
+	}
+	return list, nil
+}
+
+// Rejects returns rejects, newest first, without their bytes.
+func (db *DB) Rejects(ctx context.Context, snap Snapshot, f RejectFilter, limit int) ([]StoredReject, error) {
+	where, args := f.where(db, snap)
+	list, err := db.storedRejects(ctx, where+fmt.Sprintf(" ORDER BY received DESC, source DESC, sha256 DESC, reason DESC LIMIT %d", limit), args...)
+	if err != nil {
+		return nil, err
+	}
+	return list, db.resolutions(ctx, snap, list)
+}
+
+// OpenRejects returns open rejects in the order of their keys, without their bytes,
+// those after the key.
+func (db *DB) OpenRejects(ctx context.Context, snap Snapshot, f RejectFilter, after RejectKey, limit int) ([]StoredReject, error) {
+	f.State, f.Before.Received = RejectsOpen, time.Time{}
+	where, args := f.where(db, snap)
+	n := len(args)
+	args = append(args, after.Source, string(after.SHA256[:]), after.Reason)
+	where += fmt.Sprintf(" AND (source, sha256, reason) > ($%d, $%d, $%d)", n+1, n+2, n+3)
+	return db.storedRejects(ctx, where+fmt.Sprintf(" ORDER BY source, sha256, reason LIMIT %d", limit), args...)
+}
+
+func (db *DB) storedRejects(ctx context.Context, where string, args ...any) ([]StoredReject, error) {
+	rows, err := db.conn.Query(ctx, "SELECT source, sha256, reason, received, batch, size FROM "+db.table("rejects")+" WHERE "+where, args...)
+	if err != nil {
+		return nil, fmt.Errorf("store: list rejects: %w", err)
+	}
+	defer rows.Close()
+	var list []StoredReject
+	for rows.Next() {
+		var r StoredReject
+		var sum string
+		if err := rows.Scan(&r.Source, &sum, &r.Reason, &r.Received, &r.Batch, &r.Size); err != nil {
+			return nil, fmt.Errorf("store: list rejects: %w", err)
+		}
+		copy(r.SHA256[:], sum)
+		r.Received = r.Received.UTC()
+		list = append(list, r)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, fmt.Errorf("store: list rejects: %w", err)
+	}
+	return list, nil
+}
+
+// resolutions fills Resolved.
+func (db *DB) resolutions(ctx context.Context, snap Snapshot, list []StoredReject) error {
+	keys := make([]RejectKey, len(list))
+	for i := range list {
+		keys[i] = Key(&list[i].Reject)
+	}
+	table, err := wanted(keys)
+	if err != nil {
+		return err
+	}
+	rows, err := db.conn.Query(clickhouse.Context(ctx, clickhouse.WithExternalTable(table)),
+		"SELECT source, sha256, reason, outcome, id, batch FROM "+db.table("resolved")+
+			" WHERE (source, sha256, reason) IN (SELECT source, sha256, reason FROM wanted) AND "+snap.where())
+	if err != nil {
+		return fmt.Errorf("store: look up what became of rejects: %w", err)
+	}
+	defer rows.Close()
+	found := map[RejectKey]*Resolution{}
+	for rows.Next() {
+		var r Resolution
+		var sum string
+		if err := rows.Scan(&r.Source, &sum, &r.Reason, &r.Outcome, &r.ID, &r.Batch); err != nil {
+			return fmt.Errorf("store: look up what became of rejects: %w", err)
+		}
+		copy(r.SHA256[:], sum)
+		found[r.RejectKey] = &r
+	}
+	if err := rows.Err(); err != nil {
+		return fmt.Errorf("store: look up what became of rejects: %w", err)
+	}
+	for i := range list {
+		list[i].Resolved = found[keys[i]]
+	}
+	return nil
+}
+
+// Reject returns one reject with up to so many of its bytes: in Raw. It is not found
+// when the snapshot does not hold it.
+func (db *DB) Reject(ctx context.Context, snap Snapshot, key RejectKey, bytes uint64) (r StoredReject, found bool, err error) {
+	list, err := db.storedRejects(ctx, "source = $1 AND sha256 = $2 AND reason = $3 AND "+snap.where()+" LIMIT 1", key.Source, string(key.SHA256[:]), key.Reason)
+	if err != nil || len(list) == 0 {
+		return r, false, err
+	}
+	if err := db.resolutions(ctx, snap, list); err != nil {
+		return r, false, err
+	}
+	r = list[0]
+	err = db.conn.QueryRow(ctx, "SELECT substring(raw, 1, $4) FROM "+db.table("rejects")+
+		" WHERE source = $1 AND sha256 = $2 AND reason = $3 AND "+snap.where()+" LIMIT 1", key.Source, string(key.SHA256[:]), key.Reason, bytes).Scan(&r.Raw)
+	if err != nil {
+		return r, false, fmt.Errorf("store: read a reject of %s: %w", key.Source, err)
+	}
+	return r, true, nil
+}
+
+// RawRejects returns the bytes of rejects by their keys.
+func (db *DB) RawRejects(ctx context.Context, snap Snapshot, keys []RejectKey) (map[RejectKey]string, error) {
+	table, err := wanted(keys)
+	if err != nil {
+		return nil, err
+	}
+	found := make(map[RejectKey]string, len(keys))
+	err = db.eachReject(clickhouse.Context(ctx, clickhouse.WithExternalTable(table)), func(_ uint64, r *event.Reject) error {
+		found[Key(r)] = r.Raw
+		return nil
+	}, " WHERE (source, sha256, reason) IN (SELECT source, sha256, reason FROM wanted) AND "+snap.where())
+	return found, err
+}
+
+// StoredRejects returns which of the keys are stored already.
+func (db *DB) StoredRejects(ctx context.Context, snap Snapshot, keys []RejectKey) (map[RejectKey]bool, error) {
+	table, err := wanted(keys)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := db.conn.Query(clickhouse.Context(ctx, clickhouse.WithExternalTable(table)),
+		"SELECT DISTINCT source, sha256, reason FROM "+db.table("rejects")+
+			" WHERE (source, sha256, reason) IN (SELECT source, sha256, reason FROM wanted) AND "+snap.where())
+	if err != nil {
+		return nil, fmt.Errorf("store: look up %d rejects: %w", len(keys), err)
+	}
+	defer rows.Close()
+	found := make(map[RejectKey]bool)
+	for rows.Next() {
+		var k RejectKey
+		var sum string
+		if err := rows.Scan(&k.Source, &sum, &k.Reason); err != nil {
+			return nil, fmt.Errorf("store: look up rejects: %w", err)
+		}
+		copy(k.SHA256[:], sum)
+		found[k] = true
+	}
+	if err := rows.Err(); err != nil {
+		return nil, fmt.Errorf("store: look up rejects: %w", err)
+	}
+	return found, nil
+}
+
+// wanted is a table of keys that a statement can look into.
+func wanted(keys []RejectKey) (*ext.Table, error) {
+	table, err := ext.NewTable("wanted", ext.Column("source", "String"), ext.Column("sha256", "FixedString(32)"), ext.Column("reason", "String"))
+	if err != nil {
+		return nil, fmt.Errorf("store: look up rejects: %w", err)
+	}
+	for _, k := range keys {
+		if err := table.Append(k.Source, string(k.SHA256[:]), k.Reason); err != nil {
+			return nil, fmt.Errorf("store: look up rejects: %w", err)
+		}
+	}
+	return table, nil
+}
+
+// InsertResolved writes what became of rejects in a batch, like InsertEvents.
+func (db *DB) InsertResolved(ctx context.Context, batch uint64, list []Resolution) error {
+	if len(list) == 0 {
+		return nil
+	}
+	insert, err := db.conn.PrepareBatch(ctx, "INSERT INTO "+db.table("resolved")+" (source, sha256, reason, batch, outcome, id)")
+	if err != nil {
+		return fmt.Errorf("store: prepare %d resolved rejects of batch %d: %w", len(list), batch, err)
+	}
+	defer insert.Close()
+	for i := range list {
+		r := &list[i]
+		if err := insert.Append(r.Source, string(r.SHA256[:]), r.Reason, batch, r.Outcome, r.ID); err != nil {
+			return fmt.Errorf("store: append resolved reject of batch %d: %w", batch, err)
+		}
+	}
+	if err := insert.Send(); err != nil {
+		return fmt.Errorf("store: insert %d resolved rejects of batch %d: %w", len(list), batch, err)
+	}
+	return nil
+}
+
+// CountResolved returns how many resolved rejects carry the number of a batch.
+func (db *DB) CountResolved(ctx context.Context, batch uint64) (n uint64, err error) {
+	if err := db.conn.QueryRow(ctx, "SELECT count() FROM "+db.table("resolved")+" WHERE batch = $1", batch).Scan(&n); err != nil {
+		return 0, fmt.Errorf("store: count resolved rejects of batch %d: %w", batch, err)
+	}
+	return n, nil
+}

@@ -51,6 +51,11 @@ func AuditStore(ctx context.Context, db *store.DB, head store.Head, now time.Tim
 			progress(i+1, len(groups))
 		}
 	}
+	objects, err := auditObjects(ctx, db, &head.State)
+	if err != nil {
+		return Audit{}, err
+	}
+	result.Findings = append(result.Findings, objects...)
 	strays, err := strayBatches(ctx, db, &head.State)
 	if err != nil {
 		return Audit{}, err

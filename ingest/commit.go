@@ -107,7 +107,7 @@ const maxAttempts = 20
 
 // insert sends the rows of a batch and counts them.
 func (l *Log) insert(ctx context.Context, seq uint64, b *batch) error {
-	if len(b.events)+len(b.rejects) == 0 {
+	if len(b.events)+len(b.rejects)+len(b.objects) == 0 {
 		return nil
 	}
 	l.Trace("insert")
@@ -116,6 +116,9 @@ func (l *Log) insert(ctx context.Context, seq uint64, b *batch) error {
 		return err
 	}
 	if err := l.DB.InsertRejects(ctx, seq, b.rejects); err != nil {
+		return err
+	}
+	if err := l.insertObjects(ctx, seq, b.objects); err != nil {
 		return err
 	}
 	l.Trace("count")
@@ -134,6 +137,7 @@ func (l *Log) insert(ctx context.Context, seq uint64, b *batch) error {
 type batch struct {
 	events  []*event.Event
 	rejects []*event.Reject
+	objects []*event.Object
 	sources []*sourceBatch
 	latest  time.Time // latest receipt: the record is not older than what it holds
 }
@@ -142,6 +146,7 @@ type sourceBatch struct {
 	ledger.Batch
 	items   []*Item
 	rejects []*event.Reject
+	objects []*event.Object
 	earlier coverage.Set // covered before what is in items was read
 }
 

@@ -53,6 +53,9 @@ func (l *Log) dedupe(ctx context.Context, parcels []Parcel) (*batch, error) {
 		for j := range p.Rejects {
 			s.rejects = append(s.rejects, &p.Rejects[j])
 		}
+		for j := range p.Objects {
+			s.objects = append(s.objects, &p.Objects[j])
+		}
 	}
 	if len(b.sources) == 0 {
 		return nil, errNoParcels
@@ -66,6 +69,10 @@ func (l *Log) dedupe(ctx context.Context, parcels []Parcel) (*batch, error) {
 		if err := l.dedupeRejects(ctx, snap, s); err != nil {
 			return nil, err
 		}
+		if err := l.dedupeObjects(ctx, snap, s); err != nil {
+			return nil, err
+		}
+		b.objects = append(b.objects, s.objects...)
 		l.countItems(s)
 		s.sort()
 		for _, item := range s.items {

@@ -47,6 +47,7 @@ type Parcel struct {
 	Known   uint64 // records that the caller knows to be stored, without an Item
 	Items   []Item
 	Rejects []event.Reject
+	Objects []event.Object // read to their end, with this parcel or earlier ones
 	Covers  []ledger.Cover
 	Earlier coverage.Set // of Covers: granted by earlier reads than the one that Items come from
 	Cursor  string
@@ -57,7 +58,7 @@ type Parcel struct {
 
 // Empty reports whether a parcel says nothing.
 func (p *Parcel) Empty() bool {
-	return p.Fetched == 0 && len(p.Covers) == 0 && p.Cursor == "" && p.Told == nil
+	return p.Fetched == 0 && len(p.Covers) == 0 && len(p.Objects) == 0 && p.Cursor == "" && p.Told == nil
 }
 
 // A Preparer makes parcels of one read, file or request of a source. Identical

@@ -27,6 +27,13 @@ func (l *Log) load(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	objects, err := l.DB.ObjectBatches(ctx, file.Len(), 1<<63)
+	if err != nil {
+		return err
+	}
+	for batch, n := range objects {
+		rows[batch] += n
+	}
 	if err := l.DB.ReadOn(ctx, &l.head); err != nil {
 		return err
 	}

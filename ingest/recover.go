@@ -148,14 +148,18 @@ func (l *Log) nameLoss(ctx context.Context, mark *rollback) error {
 		return nil
 	}
 	lost, done := l.namedAlready(mark)
+	var objects []ledger.ObjectsRef
 	if !done {
 		var err error
 		if lost, err = l.lostSegments(ctx, mark.Size); err != nil {
 			return err
 		}
+		if objects, err = l.missingObjects(ctx); err != nil {
+			return err
+		}
 	}
-	if !done && (len(lost) > 0 || mark.Size < mark.Through) {
-		record := ledger.Rollback{By: mark.By, Segments: lost, Covers: withdrawn(&l.head.State, lost)}
+	if !done && (len(lost)+len(objects) > 0 || mark.Size < mark.Through) {
+		record := ledger.Rollback{By: mark.By, Segments: lost, Objects: objects, Covers: withdrawn(&l.head.State, lost)}
 		if err := l.append(ctx, ledger.Record{Kind: ledger.KindRollback, Rollback: &record}, time.Time{}); err != nil {
 			return err
 		}

@@ -1,0 +1,134 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"exhibit/internal/event"
+
+	"github.com/ClickHouse/clickhouse-go/v2"
+	"github.com/ClickHouse/clickhouse-go/v2/ext"
+)
+
+const objectColumns = "source, key, etag, size, sha256, plain, replaces, records, first, last, note"
+
+// InsertObjects writes the objects of a batch, like InsertEvents.
+func (db *DB) InsertObjects(ctx context.Context, batch uint64, objects []*event.Object) error {
+	if len(objects) == 0 {
+		return nil
+	}
+	insert, err := db.conn.PrepareBatch(ctx, "INSERT INTO "+db.table("objects")+" ("+objectColumns+", batch)")
+	if err != nil {
+		return fmt.Errorf("store: prepare %d objects of batch %d: %w", len(objects), batch, err)
+	}
+	defer insert.Close()
+	for _, o := range objects {
+		err := insert.Append(o.Source, o.Key, o.ETag, o.Size, string(o.SHA256[:]), string(o.Plain[:]), string(o.Replaces[:]), o.Records,
+			orEpoch(o.First), orEpoch(o.Last), o.Note, batch)
+		if err != nil {
+			return fmt.Errorf("store: append object of batch %d: %w", batch, err)
+		}
+	}
+	if err := insert.Send(); err != nil {
+		return fmt.Errorf("store: insert %d objects of batch %d: %w", len(objects), batch, err)
+	}
+	return nil
+}
+
+// orEpoch is how no time is kept: the driver would take the year 1 for 1970 too.
+func orEpoch(t time.Time) time.Time {
+	if t.IsZero() {
+		return time.Unix(0, 0).UTC()
+	}
+	return t.UTC()
+}
+
+// CountObjects returns how many objects carry the number of a batch.
+func (db *DB) CountObjects(ctx context.Context, batch uint64) (n uint64, err error) {
+	err = db.conn.QueryRow(ctx, "SELECT count() FROM "+db.table("objects")+" WHERE batch = $1", batch).Scan(&n)
+	if err != nil {
+		return 0, fmt.Errorf("store: count objects of batch %d: %w", batch, err)
+	}
+	return n, nil
+}
+
+// StoredObjects returns what the store has of the keys of a source, by key, the
+// contents of each in the order in which they were read.
+func (db *DB) StoredObjects(ctx context.Context, snap Snapshot, source string, keys []string) (map[string][]event.Object, error) {
+	found := make(map[string][]event.Object)
+	if len(keys) == 0 {
+		return found, nil
+	}
+	table, err := ext.NewTable("wanted", ext.Column("key", "String"))
+	if err != nil {
+		return nil, fmt.Errorf("store: look up objects: %w", err)
+	}
+	for _, key := range keys {
+		if err := table.Append(key); err != nil {
+			return nil, fmt.Errorf("store: look up objects: %w", err)
+		}
+	}
+	err = db.eachObject(clickhouse.Context(ctx, clickhouse.WithExternalTable(table)), func(o *event.Object) error {
+		found[o.Key] = append(found[o.Key], *o)
+		return nil
+	}, " WHERE source = $1 AND key IN (SELECT key FROM wanted) AND "+snap.where()+" ORDER BY key, batch", source)
+	return found, err
+}
+
+// EachBatchObject calls each with the objects of one batch, in the order of source,
+// key, tag and hash: the order of the ledger's root.
+func (db *DB) EachBatchObject(ctx context.Context, batch uint64, each func(o *event.Object) error) error {
+	return db.eachObject(ctx, each, " WHERE batch = $1 ORDER BY source, key, etag, sha256", batch)
+}
+
+func (db *DB) eachObject(ctx context.Context, each func(o *event.Object) error, where string, args ...any) error {
+	rows, err := db.conn.Query(ctx, "SELECT "+objectColumns+" FROM "+db.table("objects")+where, args...)
+	if err != nil {
+		return fmt.Errorf("store: read objects: %w", err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var o event.Object
+		var sum, plain, replaces string
+		if err := rows.Scan(&o.Source, &o.Key, &o.ETag, &o.Size, &sum, &plain, &replaces, &o.Records, &o.First, &o.Last, &o.Note); err != nil {
+			return fmt.Errorf("store: read objects: %w", err)
+		}
+		copy(o.SHA256[:], sum)
+		copy(o.Plain[:], plain)
+		copy(o.Replaces[:], replaces)
+		for _, t := range []*time.Time{&o.First, &o.Last} {
+			if *t = t.UTC(); t.UnixNano() == 0 {
+				*t = time.Time{}
+			}
+		}
+		if err := each(&o); err != nil {
+			return err
+		}
+	}
+	if err := rows.Err(); err != nil {
+		return fmt.Errorf("store: read objects: %w", err)
+	}
+	return nil
+}
+
+// ObjectBatches is Batches for the rows of objects.
+func (db *DB) ObjectBatches(ctx context.Context, from, to uint64) (map[uint64]uint64, error) {
+	rows, err := db.conn.Query(ctx, "SELECT batch, count() FROM "+db.table("objects")+" WHERE batch >= $1 AND batch < $2 GROUP BY batch", from, to)
+	if err != nil {
+		return nil, fmt.Errorf("store: count batches of objects: %w", err)
+	}
+	defer rows.Close()
+	counts := make(map[uint64]uint64)
+	for rows.Next() {
+		var batch, n uint64
+		if err := rows.Scan(&batch, &n); err != nil {
+			return nil, fmt.Errorf("store: count batches of objects: %w", err)
+		}
+		counts[batch] = n
+	}
+	if err := rows.Err(); err != nil {
+		return nil, fmt.Errorf("store: count batches of objects: %w", err)
+	}
+	return counts, nil
+}

@@ -23,6 +23,7 @@ import (
 	"exhibit/web"
 	"exhibit/web/site"
 
+	"golang.org/x/net/netutil"
 	"golang.org/x/sync/errgroup"
 )
 
@@ -118,10 +119,14 @@ func (w *writer) watchEngine(ctx context.Context) error {
 	}
 }
 
+// maxConnections bounds how many connections are open at once: each takes a file
+// descriptor, which the store and the ledger need too.
+const maxConnections = 4096
+
 // serveHTTP serves until the context ends, then lets requests finish for a while.
 func serveHTTP(ctx context.Context, server *http.Server, l net.Listener) error {
 	ended := make(chan error, 1)
-	go func() { ended <- server.Serve(l) }()
+	go func() { ended <- server.Serve(netutil.LimitListener(l, maxConnections)) }()
 	select {
 	case err := <-ended:
 		return fmt.Errorf("web: %w", err)

@@ -16,7 +16,8 @@ func arrows() map[string][]string {
 	evidence := []string{"internal/event", "internal/coverage", "internal/ledger"}
 	with := func(more ...string) []string { return append(slices.Clone(evidence), more...) }
 	return map[string][]string{
-		"internal/event":             {},
+		"internal/word":              {},
+		"internal/event":             {"internal/word"},
 		"internal/coverage":          {},
 		"migrations":                 {},
 		"internal/bucket":            {},

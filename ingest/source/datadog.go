@@ -25,7 +25,7 @@ func datadog(carried []Kind) Kind {
 		d.mapping += k.Mapping - 1
 		hash.Write([]byte(k.Rules))
 	})
-	words := "as far as the systems that send their logs to Datadog log it; what exclusion filters and quotas keep out of the index is not found"
+	words := "as far as the systems that send their logs to Datadog log it; what exclusion filters, quotas and the limit of 18 hours keep out of its indexes is not found, so it shows what was indexed and not all that happened"
 	abilities := map[event.Section]Ability{}
 	for _, s := range event.Sections() {
 		abilities[s] = Ability{Partly, words}
@@ -34,15 +34,26 @@ func datadog(carried []Kind) Kind {
 		Name:   "datadog",
 		Title:  "Datadog Logs",
 		Docs:   "https://docs.datadoghq.com/api/latest/logs/",
+		Keeps:  3 * 24 * time.Hour, // the shortest that is sold; it is set per index
 		Settle: time.Hour,
-		// Until it is searched it is pushed or imported. How long an index keeps logs
-		// is set per index.
-		Shape:     Pushed,
+		Shape:  Window,
+		Piece:  2 * time.Hour,
+		Settings: []Setting{
+			{Name: "query", Required: true, Doc: "which logs are audit logs, in Datadog's search syntax, such as source:scalr or service:audit-log"},
+			{Name: "api_key", Required: true, Secret: true, Doc: "API key of the organization"},
+			{Name: "application_key", Required: true, Secret: true, Doc: "application key with logs_read_data and logs_read_index_data"},
+			{Name: "site", Default: "datadoghq.com", Doc: "the organization's site, such as datadoghq.eu, us3.datadoghq.com or ddog-gov.com"},
+			{Name: "url", Doc: "where the API is, when it is not at api.SITE"},
+			{Name: "indexes", Default: "*", Doc: "names of the indexes to search, with commas between; set the source's keeps to what they keep"},
+			{Name: "storage_tier", Default: "indexes", Doc: "indexes, online-archives or flex"},
+			budgetSetting(datadogPerHour),
+		},
 		Mapping:   d.mapping,
 		Rules:     hex.EncodeToString(hash.Sum(nil)),
 		Abilities: abilities,
 		Wraps:     []string{"data", "logs"},
 		Normalize: d.normalize,
+		NewPuller: newDatadogPuller,
 		rules:     d.rules,
 	}
 }

@@ -18,10 +18,20 @@ func entraID() Kind {
 		Name:   "entra-id",
 		Title:  "Microsoft Entra ID",
 		Docs:   "https://learn.microsoft.com/en-us/entra/identity/monitoring-health/overview-monitoring-health",
-		Keeps:  30 * 24 * time.Hour, // with a plan that gives sign-ins out at all; 7 days without
-		Settle: 24 * time.Hour,      // minutes as a rule; there is no upper bound
-		// Until it is pulled, from Microsoft Graph, it is pushed or imported.
-		Shape:   Pushed,
+		Keeps:  7 * 24 * time.Hour, // 30 days with P1 or P2
+		Settle: 24 * time.Hour,     // minutes as a rule; there is no upper bound
+		Shape:  Window,
+		Piece:  4 * time.Hour, // a list of hundreds of thousands is cut off by throttling before its end
+		Settings: []Setting{
+			{Name: "feed", Required: true, Doc: "one of directory-audits, sign-ins (interactive), sign-ins-non-interactive, sign-ins-service-principals, sign-ins-managed-identities; " +
+				"all but the first need Entra ID P1 or P2: then set the source's keeps to 720h"},
+			{Name: "tenant", Required: true, Doc: "id or domain of the tenant"},
+			{Name: "client_id", Required: true, Doc: "id of the app registration, which has the application permission AuditLog.Read.All (and Directory.Read.All for sign-ins)"},
+			{Name: "client_secret", Required: true, Secret: true, Doc: "client secret of the app registration"},
+			{Name: "url", Default: "https://graph.microsoft.com", Doc: "where Microsoft Graph is; https://graph.microsoft.us for US Government"},
+			{Name: "login_url", Default: "https://login.microsoftonline.com", Doc: "where tokens are given; https://login.microsoftonline.us for US Government"},
+			budgetSetting(entraPerHour),
+		},
 		Mapping: entraMapping,
 		Rules:   x.rules.hash,
 		Abilities: map[event.Section]Ability{
@@ -39,6 +49,7 @@ func entraID() Kind {
 		Lacks:     []string{"actor.impersonator", "scope.workspace", "scope.project", "scope.account"},
 		Wraps:     []string{"records", "value"},
 		Normalize: x.normalize,
+		NewPuller: newEntraPuller,
 		rules:     x.rules,
 	}
 }

@@ -14,7 +14,18 @@ func terracotta() Kind {
 	k := JSON(m)
 	logged := Ability{Grade: Logged}
 	k.Name, k.Title, k.Docs = "terracotta", "Terracotta", "https://docs.terracotta.ai"
+	k.Keeps = 365 * 24 * time.Hour
 	k.Settle = 48 * time.Hour // days are asked for, and nothing is published of how late events come
+	k.Shape, k.Piece, k.NewPuller = Window, day, newTerracottaPuller
+	k.Settings = []Setting{
+		{Name: "token", Required: true, Secret: true, Doc: "API key of the organization, which must be on the Enterprise plan"},
+		{Name: "url", Default: "https://api.terracotta.ai", Doc: "where the API is"},
+		{Name: "list", Doc: "path of the list of entries in an answer, such as result.entries; without it the usual places are looked at"},
+		{Name: "next", Doc: "path of the next page in an answer: a link, a cursor or a number; without it the usual places are looked at"},
+		{Name: "next_param", Doc: "query parameter that a cursor or number of the next page belongs to; without it the usual one"},
+		{Name: "limit", Doc: "how many entries an answer holds at most, or none, as Terracotta's support says; without it a day of exactly 50, 100, 150, ... entries is not taken for complete"},
+		budgetSetting(terracottaPerHour),
+	}
 	k.Abilities = map[event.Section]Ability{
 		event.Logins:           {Partly, "on the Enterprise plan; a sign-in by SSO is checked by the identity provider"},
 		event.FailedAuth:       {NotLogged, "failed sign-ins are not among the events that Terracotta promises; connect the identity provider"},

@@ -32,11 +32,11 @@ func IsErased(line string) bool { return strings.HasPrefix(line, erasedPrefix) }
 func (e *Erased) AppendLine(b []byte) []byte {
 	w := writer{append(b, erasedPrefix...)}
 	w.b = append(base64.StdEncoding.AppendEncode(w.b, e.Leaf[:]), '"')
-	w.text("source", e.Source)
-	w.text("id", e.ID)
-	w.time("time", e.Time)
-	w.text("section", string(e.Section))
-	w.key("by") // always there, also as 0
+	w.text(`,"source":`, e.Source)
+	w.text(`,"id":`, e.ID)
+	w.time(`,"time":`, e.Time)
+	w.text(`,"section":`, string(e.Section))
+	w.key(`,"by":`) // always there, also as 0
 	w.b = strconv.AppendUint(w.b, e.By, 10)
 	return append(w.b, '}')
 }
@@ -52,10 +52,10 @@ func (e *Erased) Parse(line string) error {
 		r.fail()
 	}
 	r.more = true
-	r.text("source", &e.Source)
-	r.text("id", &e.ID)
-	r.time("time", &e.Time)
-	r.text("section", (*string)(&e.Section))
+	r.text(`,"source":`, &e.Source)
+	r.text(`,"id":`, &e.ID)
+	r.time(`,"time":`, &e.Time)
+	r.text(`,"section":`, (*string)(&e.Section))
 	r.literal(`,"by":`)
 	digits := strings.TrimSuffix(r.s[r.pos:], "}")
 	by, err := strconv.ParseUint(digits, 10, 64)
@@ -82,12 +82,12 @@ type Reject struct {
 func (j *Reject) AppendLine(b []byte) []byte {
 	w := writer{append(b, `{"v":1,"salt":"`...)}
 	w.b = append(hex.AppendEncode(w.b, j.Salt[:]), '"')
-	w.text("source", j.Source)
-	w.time("received", j.Received)
-	w.text("reason", j.Reason)
-	w.key("size") // always there, also as 0
+	w.text(`,"source":`, j.Source)
+	w.time(`,"received":`, j.Received)
+	w.text(`,"reason":`, j.Reason)
+	w.key(`,"size":`) // always there, also as 0
 	w.b = strconv.AppendUint(w.b, j.Size, 10)
-	w.text("sha256", hex.EncodeToString(j.SHA256[:]))
+	w.text(`,"sha256":`, hex.EncodeToString(j.SHA256[:]))
 	return append(w.b, '}')
 }
 
@@ -98,9 +98,9 @@ func (j *Reject) Parse(line string) error {
 	r.literal(`{"v":1,"salt":"`)
 	salt := r.upTo('"')
 	r.more = true
-	r.text("source", &j.Source)
-	r.time("received", &j.Received)
-	r.text("reason", &j.Reason)
+	r.text(`,"source":`, &j.Source)
+	r.time(`,"received":`, &j.Received)
+	r.text(`,"reason":`, &j.Reason)
 	r.literal(`,"size":`)
 	digits := r.upTo(',')
 	r.literal(`"sha256":"`)

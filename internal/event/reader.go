@@ -7,6 +7,8 @@ import (
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"exhibit/internal/word"
 )
 
 // A reader takes the members of a canonical object in their fixed order. After
@@ -45,23 +47,16 @@ func (r *reader) upTo(c byte) string {
 	return s
 }
 
-// has takes the beginning of the member called name when it comes next.
+// has takes the beginning of a member, `,"name":`, when it comes next. The first one
+// of an object has no comma.
 func (r *reader) has(name string) bool {
-	if r.bad {
+	if !r.more {
+		name = name[1:]
+	}
+	if r.bad || !strings.HasPrefix(r.s[r.pos:], name) {
 		return false
 	}
-	s := r.s[r.pos:]
-	n := 0
-	if r.more {
-		if len(s) == 0 || s[0] != ',' {
-			return false
-		}
-		n = 1
-	}
-	if len(s) < n+len(name)+3 || s[n] != '"' || s[n+1:n+1+len(name)] != name || s[n+1+len(name):n+3+len(name)] != `":` {
-		return false
-	}
-	r.pos += n + len(name) + 3
+	r.pos += len(name)
 	r.more = true
 	return true
 }
@@ -127,7 +122,7 @@ func (r *reader) time(name string, to *time.Time) {
 }
 
 func (r *reader) raw(to *string) {
-	if r.has("raw") {
+	if r.has(`,"raw":`) {
 		if r.noRaw {
 			if r.pass() == 0 {
 				r.fail()
@@ -139,7 +134,7 @@ func (r *reader) raw(to *string) {
 		}
 		return
 	}
-	if !r.has("raw64") {
+	if !r.has(`,"raw64":`) {
 		return
 	}
 	r.literal(`"`)
@@ -154,26 +149,51 @@ func (r *reader) raw(to *string) {
 	}
 }
 
-// pass goes over a JSON string as str does, and returns its length as written.
+// pass goes over a JSON string as str does, and returns its length as written. It
+// steps as escape does.
 func (r *reader) pass() int {
 	r.literal(`"`)
 	if r.bad {
 		return 0
 	}
 	s := r.s[r.pos:]
-	for i := plain(s); i < len(s); i += plain(s[i:]) {
-		if s[i] == '"' {
-			r.pos += i + 1
-			if !utf8.ValidString(s[:i]) { // escapes are ASCII: they change nothing in this
-				r.fail()
+	var seen uint64
+	next := 0 // what is before it has been looked at
+	for base := 0; base < len(s); base += word.Size {
+		w := uint64('"') // the last bytes of s
+		if base+word.Size <= len(s) {
+			w = word.Load(s, base)
+		} else {
+			w = word.Load(s[base:]+"\x00\x00\x00\x00\x00\x00\x00", 0) // none of them is right
+		}
+		seen |= w
+		special := escaped(w)
+		if next > base {
+			special = special.From(next - base)
+		}
+		for special != 0 {
+			at := special.First()
+			i := base + at
+			if i < len(s) && s[i] == '"' {
+				r.pos += i + 1
+				// Escapes are ASCII: they change nothing in this.
+				if word.High(seen) != 0 && !utf8.ValidString(s[:i]) {
+					r.fail()
+				}
+				return i
 			}
-			return i
+			size := 2
+			if i+1 >= len(s) || s[i] != '\\' || s[i+1] != '"' && s[i+1] != '\\' {
+				if _, size = unescape(s[i:]); size == 0 {
+					r.fail()
+					return 0
+				}
+			}
+			if next = i + size; at+size >= word.Size {
+				break
+			}
+			special = special.From(at + size)
 		}
-		_, size := unescape(s[i:])
-		if size == 0 {
-			break
-		}
-		i += size
 	}
 	r.fail()
 	return 0
@@ -186,12 +206,9 @@ func (r *reader) str() string {
 		return ""
 	}
 	s := r.s[r.pos:]
-	n := plain(s)
+	n := plainASCII(s)
 	if n < len(s) && s[n] == '"' {
 		r.pos += n + 1
-		if !utf8.ValidString(s[:n]) {
-			r.fail()
-		}
 		return s[:n]
 	}
 	b := make([]byte, 0, 2*n+64)
@@ -219,8 +236,31 @@ func (r *reader) str() string {
 
 // plain returns how many bytes at the start of s stand for themselves.
 func plain(s string) int {
-	for i := 0; i < len(s); i++ {
+	i := 0
+	for ; i+word.Size <= len(s); i += word.Size {
+		if special := escaped(word.Load(s, i)); special != 0 {
+			return i + special.First()
+		}
+	}
+	for ; i < len(s); i++ {
 		if c := s[i]; c < 0x20 || c == '"' || c == '\\' {
+			return i
+		}
+	}
+	return len(s)
+}
+
+// plainASCII is plain for ASCII only.
+func plainASCII(s string) int {
+	i := 0
+	for ; i+word.Size <= len(s); i += word.Size {
+		w := word.Load(s, i)
+		if special := escaped(w) | word.High(w); special != 0 {
+			return i + special.First()
+		}
+	}
+	for ; i < len(s); i++ {
+		if c := s[i]; c < 0x20 || c == '"' || c == '\\' || c >= utf8.RuneSelf {
 			return i
 		}
 	}

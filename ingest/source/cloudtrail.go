@@ -22,6 +22,11 @@ func cloudTrail() Kind {
 		Shape:   Pushed,
 		Mapping: trailMapping,
 		Rules:   c.rules.hash,
+		Layout:  trailLayout(),
+		Settings: []Setting{
+			{Name: "public_keys_file", Doc: "of a source with a bucket: file with what 'aws cloudtrail list-public-keys' prints for the trail's regions, or PEM; without it the signatures of digests are not checked"},
+			{Name: "ended_chains", Doc: "of a source with a bucket: chains of digests that have ended for good, as its page names them, separated by commas"},
+		},
 		Abilities: map[event.Section]Ability{
 			event.Logins:           {Partly, "sign-ins to AWS: console, root, IAM users, SAML, OIDC and IAM Identity Center; a second factor and password at a company's identity provider are not in it"},
 			event.FailedAuth:       {Partly, "failed sign-ins to AWS and denied roles; a wrong password at a company's identity provider is not in it; connect the identity provider"},

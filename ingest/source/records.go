@@ -23,6 +23,8 @@ type Piece struct {
 type RecordsOptions struct {
 	Wraps []string // Kind.Wraps: a file may be saved pages {"data": [...]}
 	Limit int      // the largest record, MaxRecord when 0
+	// Plain gets the file as it is without compression; nil: nobody does.
+	Plain io.Writer
 }
 
 // Records cuts a file into records, in order: one JSON object on each line, a JSON
@@ -45,6 +47,9 @@ func Records(r io.Reader, opt RecordsOptions) iter.Seq2[Piece, error] {
 			return
 		}
 		defer file.close()
+		if opt.Plain != nil {
+			file.Reader = io.TeeReader(file.Reader, opt.Plain)
+		}
 		if opt.Limit == 0 {
 			opt.Limit = MaxRecord
 		}
@@ -57,6 +62,20 @@ func Records(r io.Reader, opt RecordsOptions) iter.Seq2[Piece, error] {
 			err = file.explain(c.err, c.base+int64(len(c.buf)))
 		}
 		if err != nil {
+			yield(Piece{}, err)
+		}
+	}
+}
+
+// Cut is Records of a body that is in memory, and not compressed. Pieces share memory
+// with it; body[Offset:Offset+Size] is the whole of one that is too large to be kept.
+func Cut(body []byte, opt RecordsOptions) iter.Seq2[Piece, error] {
+	return func(yield func(Piece, error) bool) {
+		if opt.Limit == 0 {
+			opt.Limit = MaxRecord
+		}
+		c := cutter{tape: tape{buf: body, err: io.EOF, limit: opt.Limit}, wraps: opt.Wraps, yield: yield}
+		if err := c.cut(); err != nil && !c.stopped {
 			yield(Piece{}, err)
 		}
 	}

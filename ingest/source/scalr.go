@@ -25,6 +25,9 @@ func scalr() Kind {
 		Shape:   Pushed,
 		Mapping: scalrMapping,
 		Rules:   s.rules.hash,
+		// Not published: the date is looked for in the names. A day's export is one object.
+		Layout:   Layout{LookBack: 72 * time.Hour, Closed: 48 * time.Hour, Whole: true},
+		Settings: []Setting{closedAfter("48h")},
 		Abilities: map[event.Section]Ability{
 			event.Logins:           {Partly, "Scalr says that it logs authentications and does not publish which; sign-ins by SSO are checked by the identity provider"},
 			event.FailedAuth:       {Partly, "Scalr says that it logs authentications and does not publish which; a wrong password at an identity provider is not in it; connect the identity provider"},

@@ -83,6 +83,7 @@ type Kind struct {
 	Mapping uint32        // version of rules and Normalize; events carry it
 	Rules   string        // SHA-256 of the classification rules, in hex
 
+	Layout    Layout // of what the vendor writes to a bucket
 	Settings  []Setting
 	Abilities map[event.Section]Ability // one for every section
 	Lacks     []string                  // fields of an event that records of this kind never fill

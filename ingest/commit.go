@@ -70,7 +70,7 @@ func (l *Log) checkFree(ctx context.Context) error {
 func (l *Log) dedupeAgain(ctx context.Context, parcels []Parcel) (*batch, error) {
 	for attempt := 0; ; attempt++ {
 		l.Trace("dedupe")
-		b, err := l.dedupe(ctx, parcels)
+		b, err := l.dedupe(ctx, l.head, parcels)
 		if err == nil || !transient(err) || attempt >= maxAttempts {
 			return b, err
 		}
@@ -107,7 +107,7 @@ const maxAttempts = 20
 
 // insert sends the rows of a batch and counts them.
 func (l *Log) insert(ctx context.Context, seq uint64, b *batch) error {
-	if len(b.events)+len(b.rejects)+len(b.objects) == 0 {
+	if len(b.events)+len(b.rejects)+len(b.objects)+len(b.resolved) == 0 {
 		return nil
 	}
 	l.Trace("insert")
@@ -119,6 +119,12 @@ func (l *Log) insert(ctx context.Context, seq uint64, b *batch) error {
 		return err
 	}
 	if err := l.insertObjects(ctx, seq, b.objects); err != nil {
+		return err
+	}
+	if err := l.DB.InsertUnmapped(ctx, seq, b.unmapped()); err != nil {
+		return err
+	}
+	if err := l.insertResolved(ctx, seq, b.resolved); err != nil {
 		return err
 	}
 	l.Trace("count")
@@ -135,19 +141,23 @@ func (l *Log) insert(ctx context.Context, seq uint64, b *batch) error {
 // A batch is what is left of parcels after dedupe: the rows to write and, per
 // source, what the record says.
 type batch struct {
-	events  []*event.Event
-	rejects []*event.Reject
-	objects []*event.Object
-	sources []*sourceBatch
-	latest  time.Time // latest receipt: the record is not older than what it holds
+	events   []*event.Event
+	rejects  []*event.Reject
+	objects  []*event.Object
+	resolved []store.Resolution
+	sources  []*sourceBatch
+	latest   time.Time // latest receipt: the record is not older than what it holds
 }
 
 type sourceBatch struct {
 	ledger.Batch
-	items   []*Item
-	rejects []*event.Reject
-	objects []*event.Object
-	earlier coverage.Set // covered before what is in items was read
+	items     []*Item
+	rejects   []*event.Reject
+	objects   []*event.Object
+	retried   []*retried
+	conflicts map[*retried]bool  // those of which an event contradicts a stored one
+	firsts    map[*retried]*Item // the first new item of each
+	earlier   coverage.Set       // covered before what is in items was read
 }
 
 func (b *batch) record() ledger.Record {

@@ -23,7 +23,7 @@ const ReasonConflict = "conflict with a stored event of the same id"
 // dedupe is the only place where something that a source delivered is not stored,
 // and it counts it: the same content again is a duplicate, other content under a
 // known id is a reject.
-func (l *Log) dedupe(ctx context.Context, parcels []Parcel) (*batch, error) {
+func (l *Log) dedupe(ctx context.Context, head store.Head, parcels []Parcel) (*batch, error) {
 	b := new(batch)
 	bySource := make(map[string]*sourceBatch)
 	offered := make(map[string][]*Item)
@@ -39,6 +39,8 @@ func (l *Log) dedupe(ctx context.Context, parcels []Parcel) (*batch, error) {
 		s.Extra += p.Extra
 		s.Skipped += p.Skipped
 		s.Duplicates += p.Known
+		s.Redriven += uint64(len(p.retried))
+		s.retried = append(s.retried, p.retried...)
 		s.Covers = append(s.Covers, p.Covers...)
 		s.earlier = s.earlier.Union(p.Earlier...)
 		if p.Cursor != "" {
@@ -60,8 +62,8 @@ func (l *Log) dedupe(ctx context.Context, parcels []Parcel) (*batch, error) {
 	if len(b.sources) == 0 {
 		return nil, errNoParcels
 	}
-	snap := l.head.Snapshot()
-	now := later(l.Now().UTC(), l.head.State.At)
+	snap := head.Snapshot()
+	now := later(l.Now().UTC(), head.State.At)
 	for _, s := range b.sources {
 		if err := l.dedupeEvents(ctx, snap, s, offered[s.Source]); err != nil {
 			return nil, err
@@ -73,7 +75,8 @@ func (l *Log) dedupe(ctx context.Context, parcels []Parcel) (*batch, error) {
 			return nil, err
 		}
 		b.objects = append(b.objects, s.objects...)
-		l.countItems(s)
+		b.resolved = append(b.resolved, s.resolve()...)
+		countItems(head, s)
 		s.sort()
 		for _, item := range s.items {
 			b.events = append(b.events, item.Event)
@@ -148,9 +151,9 @@ func (l *Log) stored(ctx context.Context, snap store.Snapshot, source string, it
 // first ones that were offered with theirs.
 func (l *Log) dedupeEvent(ctx context.Context, snap store.Snapshot, s *sourceBatch, item *Item, stored map[string]event.Event, first map[string]*Item) error {
 	if before, again := stored[item.Event.ID]; again {
-		if before.Mapping != item.Event.Mapping {
-			// Other rules made the stored event. Whether the record changed is
-			// told by the record.
+		if before.Mapping != item.Event.Mapping || !event.SameContent(item.Event, &before) {
+			// Other rules may have made the stored event: ours of another version, or
+			// the site's. Whether the record changed is told by the record.
 			var err error
 			if before, err = l.asNow(ctx, snap, before, item); err != nil {
 				return err
@@ -190,6 +193,7 @@ func (l *Log) settle(s *sourceBatch, item *Item, before *event.Event) error {
 		s.Duplicates++
 		return nil
 	}
+	s.conflict(item)
 	reject := &event.Reject{Source: e.Source, Received: e.Received, Reason: ReasonConflict, Size: uint64(len(e.Raw)), SHA256: sha256.Sum256([]byte(e.Raw)), Raw: e.Raw}
 	if _, err := io.ReadFull(l.Random, reject.Salt[:]); err != nil {
 		return fmt.Errorf("ingest: draw salt: %w", err)
@@ -228,8 +232,8 @@ func (l *Log) dedupeRejects(ctx context.Context, snap store.Snapshot, s *sourceB
 }
 
 // countItems counts what is worth knowing of the events that will be stored.
-func (l *Log) countItems(s *sourceBatch) {
-	covered := l.head.State.Coverage(s.Source, ledger.Read, ledger.Heard).Union(s.earlier...)
+func countItems(head store.Head, s *sourceBatch) {
+	covered := head.State.Coverage(s.Source, ledger.Read, ledger.Heard).Union(s.earlier...)
 	for _, item := range s.items {
 		if item.ClockAhead {
 			s.ClockAhead++
@@ -237,7 +241,7 @@ func (l *Log) countItems(s *sourceBatch) {
 		if item.Unmapped {
 			s.Unmapped++
 		}
-		if inside(covered, item.Event.Time) {
+		if item.from == nil && inside(covered, item.Event.Time) {
 			s.Late++
 		}
 	}

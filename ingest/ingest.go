@@ -36,6 +36,7 @@ type Item struct {
 	Leaf       tlog.Hash
 	Unmapped   bool
 	ClockAhead bool
+	from       *retried // nil: it does not come from a stored reject
 }
 
 // A Parcel is what one source hands over at once, and what it proves.
@@ -52,8 +53,9 @@ type Parcel struct {
 	Earlier coverage.Set // of Covers: granted by earlier reads than the one that Items come from
 	Cursor  string
 	Told    *ledger.Told
-	Urgent  bool // somebody waits: commit at once
-	bytes   int  // of raw records, roughly
+	Urgent  bool       // somebody waits: commit at once
+	retried []*retried // of Fetched: records that came from stored rejects
+	bytes   int        // of raw records, roughly
 }
 
 // Empty reports whether a parcel says nothing.

@@ -12,7 +12,7 @@ CREATE TABLE IF NOT EXISTS unmapped
 (
     source  LowCardinality(String),
     action  String CODEC(ZSTD(1)),
-    day     Date CODEC(Delta, ZSTD(1)),
+    day     Date32 CODEC(Delta, ZSTD(1)),
     batch   UInt64 CODEC(Delta, ZSTD(1)),
     events  UInt64 CODEC(ZSTD(1)),
     first   DateTime64(9, 'UTC') CODEC(Delta, ZSTD(1)),

@@ -65,47 +65,6 @@ func (db *DB) QueryText(snap Snapshot, sources []string, period coverage.Interva
 		"ORDER BY section, toDate(time), batch, source, time, id"
 }
 
-// A TypeCount is a number of events of one type of one source.
-type TypeCount struct {
-	Source      string
-	Action      string
-	Events      uint64
-	First, Last time.Time
-}
-
-// otherActivity is what OCSF calls an activity that none of its classes has. Only
-// the last of the classification rules, which takes what no other knows, files an
-// event under event.Other with it.
-const otherActivity = 99
-
-// Unmapped counts the events of the interval whose type the classification rules
-// did not know, by source and action, most frequent first.
-func (db *DB) Unmapped(ctx context.Context, snap Snapshot, sources []string, period coverage.Interval) ([]TypeCount, error) {
-	if len(sources) == 0 || period.Empty() {
-		return nil, nil
-	}
-	rows, err := db.conn.Query(ctx, "SELECT source, action, count() AS n, min(time), max(time) FROM "+db.table("events")+
-		" WHERE source IN $1 AND section = $2 AND activity = $3 AND time >= fromUnixTimestamp64Nano($4) AND time < fromUnixTimestamp64Nano($5) AND "+snap.where()+
-		" GROUP BY source, action ORDER BY n DESC, source, action", sources, string(event.Other), uint32(otherActivity), nanos(period.From), nanos(period.To))
-	if err != nil {
-		return nil, fmt.Errorf("store: count unmapped types: %w", err)
-	}
-	defer rows.Close()
-	var list []TypeCount
-	for rows.Next() {
-		var c TypeCount
-		if err := rows.Scan(&c.Source, &c.Action, &c.Events, &c.First, &c.Last); err != nil {
-			return nil, fmt.Errorf("store: count unmapped types: %w", err)
-		}
-		c.First, c.Last = c.First.UTC(), c.Last.UTC()
-		list = append(list, c)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, fmt.Errorf("store: count unmapped types: %w", err)
-	}
-	return list, nil
-}
-
 // EventIn is Event for an event that is filed within the interval: a look at a few
 // days instead of at all of them.
 func (db *DB) EventIn(ctx context.Context, snap Snapshot, source, id string, in coverage.Interval) (e event.Event, batch uint64, found bool, err error) {

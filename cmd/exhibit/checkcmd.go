@@ -35,7 +35,7 @@ func trySource(ctx context.Context, c Source, kind source.Kind) error {
 	if err != nil {
 		return err
 	}
-	puller, err := kind.NewPuller(source.Config{Name: c.Name, Settings: settings, UserAgent: "exhibit-check", Now: time.Now, Retry: source.Retry{Times: 1}})
+	puller, err := kind.NewPuller(source.Config{Name: c.Name, Settings: settings, UserAgent: "exhibit-check", Now: time.Now, Retry: source.Retry{Times: 1, Max: 5 * time.Second}})
 	if err != nil {
 		return err
 	}

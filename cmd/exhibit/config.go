@@ -84,6 +84,7 @@ type Source struct {
 	Environment string            `yaml:"environment"` // production, ...
 	Since       string            `yaml:"since"`       // date or instant from which on events are required
 	Settle      time.Duration     `yaml:"settle"`      // how late events may appear; default: the kind's
+	Keeps       time.Duration     `yaml:"keeps"`       // how long the vendor keeps events, by plan or setting: 720h; default: the kind's, the shortest
 	Every       time.Duration     `yaml:"every"`       // between polls; default 1m
 	Push        bool              `yaml:"push"`        // true: imports only, nothing is polled
 	Map         string            `yaml:"map"`         // kind json: file that says where a record says what

@@ -65,6 +65,7 @@ func TestLoadConfigSaysWhatIsWrong(t *testing.T) {
 		{"bad name", "name: hcp-prod", "name: HCP Prod", "small letters"},
 		{"our own name", "name: hcp-prod", "name: exhibit", "Exhibit's own"},
 		{"bad date", "since: 2026-01-01", "since: 2026-02-30", "since"},
+		{"keeps", "kind: hcp-terraform", "kind: hcp-terraform\n    keeps: 5m", `source "hcp-prod": keeps: 5m0s is not longer`},
 		{"unknown source", "sources: [hcp-prod]", "sources: [okta]", `there is no source "okta"`},
 		{"bad size", "512MiB", "512 potatoes", "512MiB or 4GiB"},
 		{"cluster", "zone: Europe/Berlin", "clickhouse: {cluster: prod}", "clickhouse.cluster"},

@@ -17,6 +17,11 @@ func (c *Config) catalog() (source.Catalog, error) {
 	}
 	out := source.Catalog{Kinds: own.Kinds()}
 	for _, s := range c.Sources {
+		if s.Keeps != 0 {
+			if err := out.Keep(s.Name, s.Kind, s.Keeps); err != nil {
+				return out, fmt.Errorf("source %q: %w", s.Name, err)
+			}
+		}
 		if s.Map == "" {
 			continue
 		}

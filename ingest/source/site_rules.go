@@ -11,6 +11,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"exhibit/internal/event"
 
@@ -218,7 +219,7 @@ func (s *SiteRules) Len() (n int) {
 // rules, and those of sources with a mapping of their own.
 type Catalog struct {
 	Kinds  []Kind
-	Mapped map[string]Kind // by source
+	Mapped map[string]Kind // by source: those that are not as in the table
 }
 
 // Of returns the kind of a source by the kind's name.
@@ -235,4 +236,24 @@ func (c *Catalog) Map(source string, m *Mapping, own *SiteRules) {
 		c.Mapped = map[string]Kind{}
 	}
 	c.Mapped[source] = own.apply(JSON(m))
+}
+
+// Keep says how long the vendor keeps the events of a source, where a plan or a
+// setting of the vendor makes that differ from its kind.
+func (c *Catalog) Keep(source, kind string, keeps time.Duration) error {
+	k, err := c.Of(source, kind)
+	switch {
+	case err != nil:
+		return err
+	case k.Keeps == 0:
+		return fmt.Errorf("keeps: a source of the kind %s cannot be asked for what its vendor keeps", kind)
+	case keeps <= k.Settle:
+		return fmt.Errorf("keeps: %s is not longer than the %s in which events may appear late", keeps, k.Settle)
+	}
+	if c.Mapped == nil {
+		c.Mapped = map[string]Kind{}
+	}
+	k.Keeps = keeps
+	c.Mapped[source] = k
+	return nil
 }

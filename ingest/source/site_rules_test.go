@@ -3,6 +3,7 @@ package source_test
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"exhibit/ingest/source"
 	"exhibit/internal/event"
@@ -119,6 +120,24 @@ func TestCatalog(t *testing.T) {
 	}
 	if _, err := c.Of("pay2", "nothing"); err == nil {
 		t.Error("there is a kind nothing")
+	}
+}
+
+// How long a vendor keeps events may differ by source, where it can be asked at all.
+func TestCatalogKeep(t *testing.T) {
+	c := source.Catalog{Kinds: source.Kinds()}
+	if err := c.Keep("entra", "entra-id", 720*time.Hour); err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]time.Duration{"entra": 720 * time.Hour, "entra2": 168 * time.Hour} {
+		if k, err := c.Of(name, "entra-id"); err != nil || k.Keeps != want || k.Name != "entra-id" {
+			t.Errorf("%s: got %v %v, want %v", name, k.Keeps, err, want)
+		}
+	}
+	for kind, says := range map[string]string{"scalr": "cannot be asked", "entra-id": "not longer", "nothing": "no kind"} {
+		if err := c.Keep("x", kind, 2*time.Hour); err == nil || !strings.Contains(err.Error(), says) {
+			t.Errorf("%s: got %v, want %q", kind, err, says)
+		}
 	}
 }
 

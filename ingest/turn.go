@@ -1,9 +1,13 @@
 package ingest
 
 import (
+	"cmp"
 	"context"
+	"crypto/rand"
 	"crypto/sha256"
+	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"exhibit/ingest/source"
@@ -15,6 +19,21 @@ import (
 type turn struct {
 	worker   *Worker
 	preparer *Preparer
+	position position // Follow: behind the pages that were handed over
+}
+
+func (w *Worker) turn() *turn {
+	return &turn{worker: w, preparer: NewPreparer(w.feed.Name, w.feed.Kind, w.secret, rand.Reader)}
+}
+
+// pull asks the source. After an error it commits what came so far: that is right
+// and is kept, but grants no coverage.
+func (t *turn) pull(ctx context.Context, ask source.Ask) (source.Answer, error) {
+	answer, err := t.worker.feed.Puller.Pull(ctx, ask, func(p source.Page) error { return t.page(ctx, p) })
+	if err != nil {
+		err = errors.Join(err, t.commit(ctx))
+	}
+	return answer, err
 }
 
 func (t *turn) page(ctx context.Context, p source.Page) error {
@@ -22,6 +41,9 @@ func (t *turn) page(ctx context.Context, p source.Page) error {
 		if err := t.preparer.Add(source.Record{Raw: raw, Received: p.Received}); err != nil {
 			return err
 		}
+	}
+	if p.Cursor != "" {
+		t.position.cursor = p.Cursor
 	}
 	if events, bytes := t.preparer.Pending(); events >= maxEvents || bytes >= maxBytes {
 		return t.commit(ctx)
@@ -32,15 +54,24 @@ func (t *turn) page(ctx context.Context, p source.Page) error {
 // commit commits what was prepared so far, without coverage.
 func (t *turn) commit(ctx context.Context) error {
 	p := t.preparer.Take()
-	if p.Empty() {
+	if p.Fetched == 0 {
 		return nil
 	}
-	_, err := t.worker.committer.Commit(ctx, p)
-	return err
+	p.Cursor = t.position.String()
+	return t.worker.commit(ctx, p)
+}
+
+func (w *Worker) commit(ctx context.Context, p Parcel) error {
+	if _, err := w.committer.Commit(ctx, p); err != nil {
+		return err
+	}
+	w.cursor = cmp.Or(p.Cursor, w.cursor)
+	return nil
 }
 
 // finish commits the rest of the read with its coverage, or holds both back when
 // nothing new is in it: a source that is idle does not need a record a minute.
+// Who calls it calls release at the end of the turn.
 func (t *turn) finish(ctx context.Context, now time.Time, covers []ledger.Cover, told *ledger.Told) error {
 	w := t.worker
 	p := t.preparer.Take()
@@ -65,16 +96,12 @@ func (t *turn) finish(ctx context.Context, now time.Time, covers []ledger.Cover,
 		}
 		tail[id+string(r.SHA256[:])] = r.SHA256
 	}
-	p.Items, p.Rejects, p.Covers, p.Told = items, rejects, covers, told
+	p.Items, p.Rejects, p.Covers, p.Told, p.Cursor = items, rejects, covers, told, t.position.String()
 	if len(p.Items) == 0 && len(p.Rejects) == 0 {
 		w.hold(p, now)
-		if now.Sub(w.since) < holdFor && !heals(covers, now, w.feed) {
-			return nil
-		}
-		return w.flush(ctx)
+		return nil
 	}
-	p = w.merge(p)
-	if _, err := w.committer.Commit(ctx, p); err != nil {
+	if err := w.commit(ctx, w.merge(p)); err != nil {
 		return err
 	}
 	w.released()
@@ -85,15 +112,17 @@ func (t *turn) finish(ctx context.Context, now time.Time, covers []ledger.Cover,
 // holdFor is how long coverage without events gathers before it is committed.
 const holdFor = time.Hour
 
-// heals reports whether the coverage closes more than the last minutes: a gap that
-// ended is worth a record of its own.
-func heals(covers []ledger.Cover, now time.Time, f Feed) bool {
-	for _, c := range covers {
-		if c.From.Before(now.Add(-f.Settle - holdFor)) {
-			return true
-		}
+// release commits what was held back when it waited for long enough, or closes more
+// than the last minutes: a gap that ended is worth a record of its own.
+func (w *Worker) release(ctx context.Context, now time.Time) error {
+	if w.since.IsZero() {
+		return nil
 	}
-	return false
+	heals := slices.ContainsFunc(w.held.Covers, func(c ledger.Cover) bool { return c.From.Before(now.Add(-w.feed.Settle - holdFor)) })
+	if now.Sub(w.since) < holdFor && !heals {
+		return nil
+	}
+	return w.flush(ctx)
 }
 
 // hold keeps a parcel without events back.
@@ -102,6 +131,7 @@ func (w *Worker) hold(p Parcel, now time.Time) {
 		w.since, w.held = now, Parcel{Source: w.feed.Name}
 	}
 	w.held = join(w.held, p)
+	w.cursor = cmp.Or(p.Cursor, w.cursor)
 	w.set(func(s *Status) { s.Uncommitted = coverage.Of(intervals(w.held.Covers)...) })
 }
 

@@ -2,7 +2,6 @@ package ingest
 
 import (
 	"context"
-	"crypto/rand"
 	"crypto/sha256"
 	"errors"
 	"log/slog"
@@ -45,6 +44,7 @@ type Status struct {
 	Uncommitted coverage.Set // covered, not yet committed
 	Told        *ledger.Told // of the last read
 	Requests    int          // of the last read
+	Note        string       // what was out of the ordinary since the start, and is dealt with
 }
 
 // A Worker polls one feed: it computes what is missing, reads it and commits it.
@@ -65,6 +65,8 @@ type Worker struct {
 	held    Parcel                       // coverage and duplicates that wait for an hour to gather
 	since   time.Time                    // when held began to gather; zero: it is empty
 	looked  time.Time                    // when covered time was last read again
+	tailed  time.Time                    // Window: when the whole settle time was last read again
+	cursor  string                       // Follow: of the newest parcel that is committed or held, see position
 	settled map[string][sha256.Size]byte // records of the tail that are stored, by id, with the hash of the record
 }
 
@@ -141,6 +143,7 @@ func (w *Worker) Turn(ctx context.Context) error {
 		return nil
 	}
 	err := w.read(ctx, now, missing)
+	err = errors.Join(err, w.release(ctx, w.now().UTC().Round(0)))
 	w.set(func(s *Status) {
 		switch {
 		case err == nil:
@@ -175,35 +178,34 @@ func (w *Worker) oldest(now time.Time) time.Time { return now.Add(keepSlack - w.
 
 const keepSlack = time.Minute
 
-// read reads once from the oldest missing moment to now, which serves all windows
-// that are missing. Coverage is in the last parcel: it is only granted when
-// everything in front of it was read.
+// read reads what is missing, as the kind can be asked for it.
 func (w *Worker) read(ctx context.Context, now time.Time, missing coverage.Set) error {
+	switch w.feed.Kind.Shape {
+	case source.Window:
+		return w.readPieces(ctx, now, missing)
+	case source.Follow:
+		return w.follow(ctx, now, missing)
+	default:
+		return w.readSince(ctx, now, missing)
+	}
+}
+
+// readSince reads once from the oldest missing moment to now, which serves all
+// windows that are missing. Coverage is in the last parcel: it is only granted when
+// everything in front of it was read.
+func (w *Worker) readSince(ctx context.Context, now time.Time, missing coverage.Set) error {
 	window := coverage.Interval{From: w.lookBack(now, missing[0].From), To: now}
-	turn := &turn{worker: w, preparer: NewPreparer(w.feed.Name, w.feed.Kind, w.secret, rand.Reader)}
-	answer, err := w.feed.Puller.Pull(ctx, source.Ask{Window: window}, func(p source.Page) error { return turn.page(ctx, p) })
+	turn := w.turn()
+	answer, err := turn.pull(ctx, source.Ask{Window: window})
 	if err != nil {
-		// What came so far is right and is kept; it grants no coverage.
-		return errors.Join(err, turn.commit(ctx))
-	}
-	through := answer.Through
-	if through.IsZero() || through.After(now) {
-		through = now
-	}
-	// The source forgets while it is read, and its oldest page comes last.
-	proven := coverage.Interval{From: w.oldest(later(now, w.now().UTC().Round(0))), To: through.Add(-w.feed.Settle)}
-	var covers []ledger.Cover
-	for _, i := range missing {
-		if part := i.Intersect(proven); !part.Empty() {
-			covers = append(covers, ledger.Cover{From: part.From, To: part.To, Method: ledger.Read})
-		}
+		return err
 	}
 	var told *ledger.Told
 	if answer.Total >= 0 {
 		told = &ledger.Told{Since: window.From, Total: uint64(answer.Total), Read: uint64(answer.Distinct)}
 	}
 	w.set(func(s *Status) { s.Read, s.Told, s.Requests = now, told, answer.Requests })
-	if err := turn.finish(ctx, now, covers, told); err != nil {
+	if err := turn.finish(ctx, now, granted(missing, w.proven(now, answer)), told); err != nil {
 		return err
 	}
 	if window.From.Before(missing[0].From) || w.looked.IsZero() {
@@ -212,9 +214,30 @@ func (w *Worker) read(ctx context.Context, now time.Time, missing coverage.Set) 
 	return nil
 }
 
-// How often, and how far, covered time is read again. An event that appears later
-// than the settle time is in covered time: only such a read finds it, and then it
-// counts as late.
+// proven is the time of which a read that began at now and has just ended brought
+// everything: the source forgets while it is read, and may give its oldest last.
+func (w *Worker) proven(now time.Time, answer source.Answer) coverage.Interval {
+	through := answer.Through
+	if through.IsZero() || through.After(now) {
+		through = now
+	}
+	return coverage.Interval{From: w.oldest(later(now, w.now().UTC().Round(0))), To: through.Add(-w.feed.Settle)}
+}
+
+// granted is the coverage of what was missing and is proven.
+func granted(missing coverage.Set, proven coverage.Interval) []ledger.Cover {
+	var covers []ledger.Cover
+	for _, i := range missing.Intersect(proven) {
+		covers = append(covers, ledger.Cover{From: i.From, To: i.To, Method: ledger.Read})
+	}
+	return covers
+}
+
+// How often, and how far, covered time is read again where the shape is Since or
+// Window. An event that appears later than the settle time is in covered time: only
+// such a read finds it, and then it counts as late. One that appears within
+// lookBackFor - lookBackEvery is always found, as long as the source keeps it. A
+// cursor leads to late events by itself.
 const (
 	lookBackEvery = 24 * time.Hour
 	lookBackFor   = 48 * time.Hour
@@ -225,7 +248,17 @@ func (w *Worker) lookBack(now, from time.Time) time.Time {
 	if now.Sub(w.looked) < lookBackEvery {
 		return from
 	}
-	back := later(later(now.Add(-lookBackFor), w.oldest(now)), w.feed.Since)
+	// What appeared since the last look is looked for. When that was, a worker that
+	// has just begun does not know: not longer before time began to be missing.
+	last := w.looked
+	if last.IsZero() {
+		last = from.Add(-lookBackEvery)
+	}
+	back := now.Add(-lookBackFor)
+	if far := last.Add(lookBackEvery - lookBackFor); far.Before(back) {
+		back = far
+	}
+	back = later(later(back, w.oldest(now)), w.feed.Since)
 	if back.Before(from) {
 		return back
 	}

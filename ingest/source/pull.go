@@ -55,6 +55,10 @@ var (
 	ErrPlan = errors.New("the token may not read the audit trail")
 )
 
+// ErrCursor means that the source does not know the cursor of an Ask any more. Who
+// asks begins anew with Ask.Window.From.
+var ErrCursor = errors.New("the cursor was refused")
+
 // A Config configures a Puller. Name and the required settings of the kind must
 // be there; everything else has a default.
 type Config struct {

@@ -221,9 +221,21 @@ func (s *State) First(source string) (SourceAt, bool) {
 	return s.Sources[i], true
 }
 
-// Cursor returns the newest cursor that a batch of the source left.
+// Cursor returns the newest cursor that a batch of the source left. There is none
+// when the store lost something of the source afterwards: the cursor may have led to
+// what is lost.
 func (s *State) Cursor(source string) string {
+	var lost uint64
+	for _, r := range s.Rollbacks {
+		if slices.ContainsFunc(r.Segments, func(ref SegmentRef) bool { return ref.Source == source }) ||
+			slices.ContainsFunc(r.Covers, func(span WithdrawnSpan) bool { return span.Source == source }) {
+			lost = r.Seq
+		}
+	}
 	for _, b := range slices.Backward(s.Batches) {
+		if b.Seq < lost {
+			return ""
+		}
 		if b.Source == source && b.Cursor != "" {
 			return b.Cursor
 		}

@@ -109,7 +109,7 @@ type Packs struct {
 // OpenPacks reads the directory, which it makes when it is missing. It removes what
 // a process that died left half-written. Packs are made by Run.
 func OpenPacks(dir string, m *Maker, log *slog.Logger, rand io.Reader) (*Packs, error) {
-	p := &Packs{dir: dir, maker: m, log: log, rand: rand, queue: make(chan string, maxWaiting), turn: make(chan struct{}, 5), jobs: map[string]*Job{}}
+	p := &Packs{dir: dir, maker: m, log: log, rand: rand, queue: make(chan string, maxWaiting), turn: make(chan struct{}, 1), jobs: map[string]*Job{}}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("reports: make directory of packs: %w", err)
 	}

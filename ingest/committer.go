@@ -90,18 +90,31 @@ func (c *Committer) Run(ctx context.Context) error {
 		if len(group) == 0 {
 			return nil
 		}
-		parcels := make([]Parcel, len(group))
-		for i, s := range group {
-			parcels[i] = s.parcel
-		}
-		batches, err := c.log.Commit(committing, parcels)
-		for _, s := range group {
-			s.done <- receiptFor(s.parcel.Source, batches, err)
-		}
+		c.commit(committing, group)
 		if failed := c.log.Failed(); failed != nil {
 			c.err = failed
 			return failed
 		}
+	}
+}
+
+// commit commits a group and hands out its receipts. A parcel that breaks a rule of
+// the ledger must not cost the others, which would meet it again and again: then
+// each is committed alone.
+func (c *Committer) commit(ctx context.Context, group []submission) {
+	parcels := make([]Parcel, len(group))
+	for i, s := range group {
+		parcels[i] = s.parcel
+	}
+	batches, err := c.log.Commit(ctx, parcels)
+	if errors.Is(err, ledger.ErrRule) && len(group) > 1 {
+		for i := range group {
+			c.commit(ctx, group[i:i+1])
+		}
+		return
+	}
+	for _, s := range group {
+		s.done <- receiptFor(s.parcel.Source, batches, err)
 	}
 }
 

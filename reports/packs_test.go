@@ -127,9 +127,12 @@ func TestPacksAreMadeOneAtATime(t *testing.T) {
 	l := story(t)
 	m := maker(t, l)
 	entered, release := make(chan struct{}, 9), make(chan struct{})
-	m.Outside = func(context.Context) (reports.Outside, error) { // asked at the beginning of each
+	m.Outside = func(ctx context.Context) (reports.Outside, error) { // asked at the beginning of each
 		entered <- struct{}{}
-		<-release
+		select {
+		case <-release:
+		case <-ctx.Done():
+		}
 		return reports.Outside{}, nil
 	}
 	p, err := reports.OpenPacks(t.TempDir(), m, quiet(), rand.Reader)

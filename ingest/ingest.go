@@ -36,6 +36,7 @@ type Item struct {
 	Leaf       tlog.Hash
 	Unmapped   bool
 	ClockAhead bool
+	Ends       bool     // the source says that its log was switched off: coverage ends at the event's time
 	from       *retried // nil: it does not come from a stored reject
 }
 
@@ -125,7 +126,7 @@ func (p *Preparer) item(r source.Record, result *source.Result) error {
 	if e.Mapping == 0 {
 		e.Mapping = p.kind.Mapping
 	}
-	item := Item{Event: e, Unmapped: result.Unmapped, ClockAhead: e.File(result.Claimed)}
+	item := Item{Event: e, Unmapped: result.Unmapped, ClockAhead: e.File(result.Claimed), Ends: result.Ends}
 	if _, err := io.ReadFull(p.random, e.Salt[:]); err != nil {
 		return fmt.Errorf("ingest: draw salt: %w", err)
 	}

@@ -17,7 +17,9 @@ func generic() Kind {
 
 // JSON returns the kind json with a mapping of its own. Records are JSON objects in
 // any of the forms that Records reads.
-func JSON(m *Mapping) Kind {
+func JSON(m *Mapping) Kind { return inCarriers(mappedKind(m)) }
+
+func mappedKind(m *Mapping) Kind {
 	abilities := map[event.Section]Ability{}
 	for _, s := range event.Sections() {
 		abilities[s] = Ability{Partly, "Exhibit knows nothing of what the system logs; ask its vendor for a list of its events, and check that they come"}

@@ -119,9 +119,9 @@ func kinds(own *SiteRules) []Kind {
 		entraID(),
 	}
 	for i := range vendors {
-		vendors[i] = own.apply(vendors[i])
+		vendors[i] = inCarriers(own.apply(vendors[i]))
 	}
-	return append(vendors, own.apply(datadog(vendors)), own.apply(generic()), exhibit())
+	return append(vendors, inCarriers(own.apply(datadog(vendors))), own.apply(generic()), exhibit())
 }
 
 // Lookup returns the kind with the name.

@@ -11,7 +11,7 @@ import (
 // names, so a mapping looks for the likely ones.
 func terracotta() Kind {
 	m := mustMapping("terracotta")
-	k := JSON(m)
+	k := mappedKind(m)
 	logged := Ability{Grade: Logged}
 	k.Name, k.Title, k.Docs = "terracotta", "Terracotta", "https://docs.terracotta.ai"
 	k.Keeps = 365 * 24 * time.Hour

@@ -1,0 +1,203 @@
+package source
+
+import (
+	"bytes"
+	"errors"
+	"slices"
+	"strings"
+	"time"
+)
+
+// inCarriers lets a kind read its records inside of what carriers put around them:
+// Splunk's HTTP Event Collector, OpenTelemetry, Amazon EventBridge, Datadog's intake,
+// and collectors that write what they read as a text. The record stays what came; the
+// carrier's time stands in where the vendor's record has none.
+//
+// What is around a record is found by its form alone: stored records are normalised
+// again, and nothing but their bytes is stored of how they came.
+func inCarriers(k Kind) Kind {
+	c := &carrier{normalize: k.Normalize}
+	k.Normalize = func(r Record) ([]Result, error) { return c.read(r, 0) }
+	return k
+}
+
+type carrier struct {
+	normalize normalizer
+	readers   readers
+}
+
+// maxCarriers is how many carriers may be around each other.
+const maxCarriers = 3
+
+func (c *carrier) read(r Record, depth int) ([]Result, error) {
+	if depth == maxCarriers || len(r.Raw) > MaxRecord {
+		return c.normalize(r)
+	}
+	if bytes.HasPrefix(r.Raw, []byte(`{"resourceLogs":`)) {
+		return c.logs(r, depth)
+	}
+	// Before the kind sees it: a kind that knows no envelope could take what Splunk says
+	// for what happened.
+	if bytes.Contains(r.Raw, []byte(`"event"`)) {
+		if e := c.envelope(r.Raw); e.splunk() {
+			if out, err := c.inside(r, e.event, e.time, depth); err == nil || errors.Is(err, ErrSkip) {
+				return out, err
+			}
+		}
+	}
+	out, err := c.normalize(r)
+	if err == nil || errors.Is(err, ErrSkip) || Reason(err) != ReasonNoType {
+		return out, err
+	}
+	e := c.envelope(r.Raw)
+	for _, text := range []string{e.detail, e.message, e.log, e.event} {
+		if text == "" {
+			continue
+		}
+		if out, inner := c.inside(r, text, e.time, depth); inner == nil || errors.Is(inner, ErrSkip) {
+			if len(out) == 1 && out[0].Event.ID == "" && text == e.detail {
+				out[0].Event.ID = e.id
+			}
+			return out, inner
+		}
+	}
+	return out, err
+}
+
+// inside reads a record in a carrier. Its events keep the whole of what came.
+func (c *carrier) inside(r Record, text, carrierTime string, depth int) ([]Result, error) {
+	out, err := c.read(Record{Raw: []byte(text), Received: r.Received, Transport: carriedAt(carrierTime, r.Transport)}, depth+1)
+	if len(out) == 0 {
+		return out, err
+	}
+	raw := string(r.Raw)
+	for i := range out {
+		out[i].Event.Raw = raw
+	}
+	return out, err
+}
+
+// An envelope is what a carrier puts around a record: the objects that may be one, as
+// JSON, and what the carrier says of its own.
+type envelope struct {
+	event, detail, message, log string
+	id, time                    string
+	strange                     bool // has what Splunk's envelope has not
+}
+
+// splunk reports whether it is an event as Splunk's collector takes them, with an
+// object in it.
+func (e *envelope) splunk() bool { return e.event != "" && !e.strange }
+
+func (c *carrier) envelope(raw []byte) (e envelope) {
+	if _, _, err := c.readers.object(raw, e.member); err != nil {
+		return envelope{}
+	}
+	return e
+}
+
+func (e *envelope) member(f *fields, name string) {
+	switch kind := f.kind(); {
+	case name == "event":
+		e.event = objectText(f)
+		return
+	case name == "time":
+		e.time = f.text()
+		return
+	case slices.Contains([]string{"host", "source", "sourcetype", "index"}, name) && kind == '"',
+		name == "fields" && kind == '{':
+		f.value()
+		return
+	}
+	e.strange = true
+	switch name {
+	case "detail":
+		e.detail = objectText(f)
+	case "message":
+		e.message = objectText(f)
+	case "log":
+		e.log = objectText(f)
+	case "id":
+		e.id = f.text()
+	case "timestamp", "@timestamp", "date":
+		e.time = f.text()
+	default:
+		f.value()
+	}
+}
+
+// objectText returns the next value when it is an object, or the text of one.
+func objectText(f *fields) string {
+	v := f.value()
+	if strings.HasPrefix(v, `"`) {
+		v = strings.TrimSpace(f.string(v))
+	}
+	if !strings.HasPrefix(v, "{") {
+		return ""
+	}
+	return v
+}
+
+// logs reads the log records of OpenTelemetry, in the JSON form of its protocol. Where
+// the body of one is an object, or the text of one, that is the vendor's record. Where
+// it is not, or the kind does not know it, the log record is read as one object: its
+// attributes, the members of its body, its name and its time.
+func (c *carrier) logs(r Record, depth int) ([]Result, error) {
+	var found []otlpRecord
+	_, _, err := c.readers.object(r.Raw, func(f *fields, name string) { otlpMember(f, name, &found) })
+	if err != nil {
+		return nil, err
+	}
+	if len(found) == 0 {
+		return nil, &RejectError{Reason: ReasonNoType, Detail: "there is no log record in resourceLogs"}
+	}
+	if len(found) > maxHook {
+		return nil, &RejectError{Reason: ReasonTooMany, Detail: "send log records one by one"}
+	}
+	var out []Result
+	var skipped error
+	for i := range found {
+		events, err := c.log(r, &found[i], depth)
+		switch {
+		case errors.Is(err, ErrSkip):
+			skipped = err
+		case err != nil:
+			return nil, err
+		}
+		out = append(out, events...)
+	}
+	if len(out) == 0 {
+		return nil, skipped
+	}
+	return out, nil
+}
+
+func (c *carrier) log(r Record, v *otlpRecord, depth int) ([]Result, error) {
+	var first error
+	for _, text := range []string{v.object(), v.merged()} {
+		if text == "" {
+			continue
+		}
+		out, err := c.inside(r, text, v.moment(), depth)
+		if err == nil || errors.Is(err, ErrSkip) {
+			if len(out) == 1 && out[0].Event.ID == "" {
+				out[0].Event.ID = v.uid
+			}
+			return out, err
+		}
+		if first == nil {
+			first = err
+		}
+	}
+	return nil, first
+}
+
+// moment is when it happened, else when it was seen, in a form that parseTime reads.
+func (v *otlpRecord) moment() string {
+	for _, nanos := range []int64{v.time, v.observed} {
+		if nanos > 0 {
+			return time.Unix(0, nanos).UTC().Format(time.RFC3339Nano)
+		}
+	}
+	return ""
+}

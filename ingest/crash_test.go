@@ -38,19 +38,20 @@ import (
 // directory, import a file or poll a server, be killed at some moment, or check
 // everything at the end.
 type mission struct {
-	Dir    string
-	Lib    string
-	Source string
-	File   string        // to import
-	Server string        // to poll
-	Chunk  int           // events in one record
-	Kill   string        // worker, engine, both
-	Step   int           // killed before the nth step of the log ...
-	Name   string        // ... or before the Step-th one of this name ...
-	After  time.Duration // ... or when this time has passed since the log was open
-	Accept string        // an operator who accepts a rollback
-	Audit  uint64        // check: segments from this record on
-	Check  bool          // check everything when done
+	Dir     string
+	Lib     string
+	Source  string
+	File    string        // to import
+	Server  string        // to poll
+	Chunk   int           // events in one record
+	Kill    string        // worker, engine, both
+	Step    int           // killed before the nth step of the log ...
+	Name    string        // ... or before the Step-th one of this name ...
+	After   time.Duration // ... or when this time has passed since the log was open
+	Accept  string        // an operator who accepts a rollback
+	Audit   uint64        // check: segments from this record on
+	Redrive bool          // the rejects of the source are tried again, after a fix
+	Check   bool          // check everything when done
 }
 
 // A result is what a process found.
@@ -188,6 +189,9 @@ func (m mission) work(ctx context.Context, l *ingest.Log, c *ingest.Committer, s
 	}
 	if m.Server != "" {
 		return m.poll(ctx, l, c, secret, log, kind)
+	}
+	if m.Redrive {
+		return m.redrive(ctx, l, c, secret, r)
 	}
 	if m.File == "" {
 		return nil

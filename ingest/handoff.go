@@ -43,6 +43,7 @@ func (h *Handoff) Serve(ctx context.Context, l net.Listener) error {
 	mux.HandleFunc("POST /import", h.takeImport)
 	mux.HandleFunc("POST /act", h.takeAct)
 	mux.HandleFunc("POST /note", h.takeNote)
+	mux.HandleFunc("POST /redrive", h.takeRedrive)
 	mux.HandleFunc("POST /token", h.takeToken)
 	mux.HandleFunc("POST /token/revoke", h.takeRevocation)
 	server := &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second, ErrorLog: slog.NewLogLogger(h.Slog.Handler(), slog.LevelWarn)}

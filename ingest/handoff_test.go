@@ -35,7 +35,7 @@ func handoff(t *testing.T) (*writer, *ingest.RunningWriter, *said) {
 		t.Fatal(err)
 	}
 	diary := ingest.NewDiary(w.committer, own, w.secret, w.now)
-	h := &ingest.Handoff{Committer: w.committer, Log: w.log, Diary: diary, Kinds: w.kinds, Secret: w.secret, Now: w.now, Slog: log}
+	h := &ingest.Handoff{Committer: w.committer, Log: w.log, Diary: diary, Kinds: source.Catalog{Kinds: w.kinds}, Secret: w.secret, Now: w.now, Slog: log}
 	ctx, stop := context.WithCancel(t.Context())
 	w.running.Go(func() {
 		if err := h.Serve(ctx, socket); err != nil {

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"exhibit/ingest"
+	"exhibit/ingest/source"
 	"exhibit/internal/ledger"
 )
 
@@ -22,7 +23,7 @@ func TestNote(t *testing.T) {
 		t.Fatal(err)
 	}
 	ctx, stop := context.WithCancel(t.Context())
-	h := &ingest.Handoff{Committer: w.committer, Log: w.log, Kinds: w.kinds, Secret: w.secret, Now: w.now, Slog: slog.New(slog.NewTextHandler(io.Discard, nil))}
+	h := &ingest.Handoff{Committer: w.committer, Log: w.log, Kinds: source.Catalog{Kinds: w.kinds}, Secret: w.secret, Now: w.now, Slog: slog.New(slog.NewTextHandler(io.Discard, nil))}
 	w.running.Go(func() {
 		if err := h.Serve(ctx, socket); err != nil {
 			t.Error(err)

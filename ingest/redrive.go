@@ -360,3 +360,19 @@ func (b *batch) unmapped() (counts []store.UnmappedCount) {
 	}
 	return counts
 }
+
+// FillUnmapped counts the events that no rule knows of batches from before they were
+// counted. The writer does it when it starts; pages say less until it is done.
+func (l *Log) FillUnmapped(ctx context.Context) error {
+	head := l.Head()
+	var batches []uint64
+	for _, b := range head.State.Batches {
+		if b.Unmapped > 0 && (len(batches) == 0 || batches[len(batches)-1] != b.Seq) {
+			batches = append(batches, b.Seq)
+		}
+	}
+	if len(batches) == 0 {
+		return nil
+	}
+	return l.DB.FillUnmapped(ctx, batches)
+}

@@ -36,6 +36,8 @@ type cli struct {
 	Schedules schedulesCmd `cmd:"" help:"List scheduled reports, or run one now."`
 	Sources   sourcesCmd   `cmd:"" help:"List the kinds of sources, their settings, and what they can prove."`
 	Try       tryCmd       `cmd:"" help:"Print what becomes of records, without storing them."`
+	Rejects   rejectsCmd   `cmd:"" help:"List what could not become events, or write the bytes of one."`
+	Redrive   redriveCmd   `cmd:"" help:"Take rejects through the pipeline again, after a fix."`
 	Accept    acceptCmd    `cmd:"" help:"Let the writer start although the clock jumped or the store lost records."`
 	Adopt     adoptCmd     `cmd:"" help:"Take over the ledger of a store whose data directory was lost."`
 	Version   versionCmd   `cmd:"" help:"Print the version."`

@@ -148,6 +148,9 @@ func (s *installation) startWriting(ctx context.Context, accept ingest.Accept) (
 	if err != nil {
 		return nil, err
 	}
+	if err := w.ledger.FillUnmapped(ctx); err != nil {
+		return nil, errors.Join(err, w.ledger.Close())
+	}
 	w.committer = ingest.NewCommitter(w.ledger)
 	own, err := s.kinds.Of(source.Own, source.Own)
 	if err != nil {

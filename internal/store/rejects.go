@@ -328,3 +328,12 @@ func (db *DB) CountResolved(ctx context.Context, batch uint64) (n uint64, err er
 	}
 	return n, nil
 }
+
+// RejectsByHash returns rejects whose SHA-256, in hex, begins with some letters: at
+// most a handful, which tells whether there are several.
+func (db *DB) RejectsByHash(ctx context.Context, snap Snapshot, f RejectFilter, begins string) ([]StoredReject, error) {
+	f.Before.Received = time.Time{}
+	where, args := f.where(db, snap)
+	args = append(args, begins)
+	return db.storedRejects(ctx, fmt.Sprintf("%s AND startsWith(lower(hex(sha256)), $%d) ORDER BY sha256, source, reason LIMIT 10", where, len(args)), args...)
+}

@@ -43,6 +43,9 @@ func (l *Log) dedupeObjects(ctx context.Context, snap store.Snapshot, s *sourceB
 		if o.Changed() {
 			s.Objects.Changed++
 		}
+		if o.Damaged {
+			s.Objects.Damaged++
+		}
 	}
 	s.Objects.Root = root.Hash()
 	return nil
@@ -198,4 +201,22 @@ func (l *Log) missingObjects(ctx context.Context) ([]ledger.ObjectsRef, error) {
 		}
 	}
 	return refs, nil
+}
+
+// Add takes over what another parcel of the same source holds.
+func (p *Parcel) Add(q Parcel) {
+	p.Fetched += q.Fetched
+	p.Extra += q.Extra
+	p.Skipped += q.Skipped
+	p.Known += q.Known
+	p.Items = append(p.Items, q.Items...)
+	p.Rejects = append(p.Rejects, q.Rejects...)
+	p.Objects = append(p.Objects, q.Objects...)
+	p.Covers = append(p.Covers, q.Covers...)
+	p.bytes += q.bytes
+}
+
+// Full reports whether a parcel is as much as one record of the ledger should hold.
+func (p *Parcel) Full() bool {
+	return len(p.Items) >= maxEvents || len(p.Objects) >= maxEvents || p.bytes >= maxBytes
 }

@@ -19,6 +19,7 @@ CREATE TABLE IF NOT EXISTS objects
     records   UInt64 CODEC(ZSTD(1)),
     first     DateTime64(9, 'UTC') CODEC(Delta, ZSTD(1)),
     last      DateTime64(9, 'UTC') CODEC(Delta, ZSTD(1)),
+    damaged   Bool CODEC(ZSTD(1)),
     note      String CODEC(ZSTD(1)),
     INDEX batch batch TYPE minmax GRANULARITY 1
 )

@@ -35,6 +35,7 @@ func arrows() map[string][]string {
 		"ingest/source":              {"internal/event", "internal/coverage"},
 		"ingest/source/vendortest":   {},
 		"ingest/token":               {"ingest/source", "internal/event", "internal/store"},
+		"ingest/objects":             with("ingest", "ingest/source", "internal/bucket", "internal/store"),
 		"ingest":                     with("ingest/source", "ingest/token", "internal/store"),
 		"reports":                    with("internal/pack", "internal/store", "reports/framework"),
 		"reports/schedule":           with("internal/pack", "internal/store", "reports", "reports/framework"),

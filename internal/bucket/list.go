@@ -51,9 +51,10 @@ func Objects(ctx context.Context, b *blob.Bucket, prefix, after string) iter.Seq
 }
 
 // Folder lists what lies directly in a folder, whose name ends with a slash or is
-// empty: the folders in it, and the objects.
-func Folder(ctx context.Context, b *blob.Bucket, folder string) iter.Seq2[string, error] {
-	return func(yield func(string, error) bool) {
+// empty: the objects, and the folders, which have names that end with a slash and
+// nothing else.
+func Folder(ctx context.Context, b *blob.Bucket, folder string) iter.Seq2[Object, error] {
+	return func(yield func(Object, error) bool) {
 		list := b.List(&blob.ListOptions{Prefix: folder, Delimiter: "/"})
 		for {
 			o, err := list.Next(ctx)
@@ -61,10 +62,14 @@ func Folder(ctx context.Context, b *blob.Bucket, folder string) iter.Seq2[string
 				return
 			}
 			if err != nil {
-				yield("", fmt.Errorf("bucket: list folder %q: %w", folder, err))
+				yield(Object{}, fmt.Errorf("bucket: list folder %q: %w", folder, err))
 				return
 			}
-			if o.Key != folder && !yield(o.Key, nil) {
+			entry := Object{Key: o.Key}
+			if !o.IsDir {
+				entry = objectOf(o)
+			}
+			if o.Key != folder && !yield(entry, nil) {
 				return
 			}
 		}

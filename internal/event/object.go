@@ -19,7 +19,8 @@ type Object struct {
 	Records  uint64   // records in it
 	First    time.Time
 	Last     time.Time // First and Last: of the events in it, of a digest the time that it proves; zero: none
-	Note     string    // what is wrong with it, in words; empty: nothing
+	Damaged  bool      // it ended too early, or was otherwise not what it should be; what could be read is kept
+	Note     string    // what else is to be said of it, or what is wrong, in words
 }
 
 // Changed reports whether the object had other content before.
@@ -46,6 +47,9 @@ func (o *Object) AppendLine(b []byte) []byte {
 		if !t.time.IsZero() {
 			w.time(t.name, t.time)
 		}
+	}
+	if o.Damaged {
+		w.text("damaged", "yes")
 	}
 	w.text("note", o.Note)
 	return append(w.b, '}')

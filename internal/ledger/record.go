@@ -124,6 +124,7 @@ type Objects struct {
 	Count   uint64    `json:"count"`
 	Root    tlog.Hash `json:"root"`
 	Changed uint64    `json:"changed,omitzero"` // of Count: had other content when they were read before
+	Damaged uint64    `json:"damaged,omitzero"` // of Count: could not be read as what they should be
 }
 
 // Told compares what a source said of one read with what was read.

@@ -11,7 +11,7 @@ import (
 	"github.com/ClickHouse/clickhouse-go/v2/ext"
 )
 
-const objectColumns = "source, key, etag, size, sha256, plain, replaces, records, first, last, note"
+const objectColumns = "source, key, etag, size, sha256, plain, replaces, records, first, last, damaged, note"
 
 // InsertObjects writes the objects of a batch, like InsertEvents.
 func (db *DB) InsertObjects(ctx context.Context, batch uint64, objects []*event.Object) error {
@@ -25,7 +25,7 @@ func (db *DB) InsertObjects(ctx context.Context, batch uint64, objects []*event.
 	defer insert.Close()
 	for _, o := range objects {
 		err := insert.Append(o.Source, o.Key, o.ETag, o.Size, string(o.SHA256[:]), string(o.Plain[:]), string(o.Replaces[:]), o.Records,
-			orEpoch(o.First), orEpoch(o.Last), o.Note, batch)
+			orEpoch(o.First), orEpoch(o.Last), o.Damaged, o.Note, batch)
 		if err != nil {
 			return fmt.Errorf("store: append object of batch %d: %w", batch, err)
 		}
@@ -91,7 +91,7 @@ func (db *DB) eachObject(ctx context.Context, each func(o *event.Object) error, 
 	for rows.Next() {
 		var o event.Object
 		var sum, plain, replaces string
-		if err := rows.Scan(&o.Source, &o.Key, &o.ETag, &o.Size, &sum, &plain, &replaces, &o.Records, &o.First, &o.Last, &o.Note); err != nil {
+		if err := rows.Scan(&o.Source, &o.Key, &o.ETag, &o.Size, &sum, &plain, &replaces, &o.Records, &o.First, &o.Last, &o.Damaged, &o.Note); err != nil {
 			return fmt.Errorf("store: read objects: %w", err)
 		}
 		copy(o.SHA256[:], sum)
@@ -131,4 +131,29 @@ func (db *DB) ObjectBatches(ctx context.Context, from, to uint64) (map[uint64]ui
 		return nil, fmt.Errorf("store: count batches of objects: %w", err)
 	}
 	return counts, nil
+}
+
+// LastDigests returns, of the digests of CloudTrail that are stored for a source,
+// one key of each chain and the end of its last digest.
+func (db *DB) LastDigests(ctx context.Context, snap Snapshot, source string) (map[string]time.Time, error) {
+	rows, err := db.conn.Query(ctx, "SELECT any(key), max(last) FROM "+db.table("objects")+
+		" WHERE source = $1 AND position(key, 'CloudTrail-Digest/') > 0 AND "+snap.where()+
+		" GROUP BY extract(key, '([^/]+)_[0-9TZ]+[.]json[.]gz$')", source)
+	if err != nil {
+		return nil, fmt.Errorf("store: read chains of digests: %w", err)
+	}
+	defer rows.Close()
+	last := make(map[string]time.Time)
+	for rows.Next() {
+		var key string
+		var end time.Time
+		if err := rows.Scan(&key, &end); err != nil {
+			return nil, fmt.Errorf("store: read chains of digests: %w", err)
+		}
+		last[key] = end.UTC()
+	}
+	if err := rows.Err(); err != nil {
+		return nil, fmt.Errorf("store: read chains of digests: %w", err)
+	}
+	return last, nil
 }

@@ -1,0 +1,296 @@
+// Package objects reads sources whose records lie in a bucket: it lists the bucket,
+// reads each object once, and says which time the objects prove.
+//
+// What was read is known by key and tag (ETag) from the store, not from a cursor:
+// whatever a crash or a restored database leaves, the next listing finds what is
+// not there. Coverage comes from what the vendor's layout shows (source.Layout):
+// digests of CloudTrail prove hours, closed days of an archive prove days, and a
+// bucket of which nothing is known proves no time.
+package objects
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"exhibit/ingest"
+	"exhibit/ingest/source"
+	"exhibit/internal/coverage"
+	"exhibit/internal/ledger"
+	"exhibit/internal/store"
+
+	"gocloud.dev/blob"
+)
+
+// A Feed is a configured source that is read from a bucket.
+type Feed struct {
+	Name   string
+	Kind   source.Kind
+	Bucket *blob.Bucket
+	Since  time.Time     // start of the required time; zero: all that is there
+	Settle time.Duration // how long after an event its object is there
+	Every  time.Duration // between turns
+	Closed time.Duration // how long after its end a day is closed; 0: the layout's
+
+	Keys  []source.DigestKey // of CloudTrail's signatures; empty: they are not checked
+	Ended []string           // chains of digests that have ended for good
+}
+
+// lookFullyEvery is how often everything is listed, and not only what is recent:
+// what appears or changes where nothing should any more is found then.
+const lookFullyEvery = 24 * time.Hour
+
+// alarmFor is how long an alarm is shown. The gap that it explains stays.
+const alarmFor = 35 * 24 * time.Hour
+
+// A Worker reads one bucket.
+type Worker struct {
+	feed      Feed
+	db        *store.DB
+	log       *ingest.Log
+	committer *ingest.Committer
+	secret    []byte
+	now       func() time.Time
+	slog      *slog.Logger
+	after     func(time.Duration) <-chan time.Time
+
+	mu     sync.Mutex
+	status ingest.Status
+
+	// Only Run touches these.
+	looked time.Time // when everything was listed last
+	alarms []alarm
+	ends   map[string]time.Time // of chains of digests: the end of the last one; nil: not known yet
+}
+
+// An alarm is something that a person should look at: what, and of which time.
+type alarm struct {
+	at    time.Time
+	words string
+}
+
+// Options are the parts of a Worker.
+type Options struct {
+	Feed      Feed
+	DB        *store.DB
+	Log       *ingest.Log
+	Committer *ingest.Committer
+	Secret    []byte
+	Now       func() time.Time
+	Slog      *slog.Logger
+	After     func(time.Duration) <-chan time.Time // nil: time.After
+}
+
+// New returns a worker for a feed.
+func New(o Options) *Worker {
+	if o.After == nil {
+		o.After = time.After
+	}
+	if o.Feed.Closed == 0 {
+		o.Feed.Closed = o.Feed.Kind.Layout.Closed
+	}
+	return &Worker{feed: o.Feed, db: o.DB, log: o.Log, committer: o.Committer, secret: o.Secret, now: o.Now, slog: o.Slog.With("source", o.Feed.Name),
+		after: o.After, status: ingest.Status{Name: o.Feed.Name, State: ingest.Idle}}
+}
+
+// Status returns how the feed is doing.
+func (w *Worker) Status() ingest.Status {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.status
+}
+
+func (w *Worker) set(change func(*ingest.Status)) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	change(&w.status)
+}
+
+// Run takes turns until the context ends.
+func (w *Worker) Run(ctx context.Context) error {
+	failures := 0
+	for {
+		pause := w.feed.Every
+		err := w.Turn(ctx)
+		switch {
+		case ctx.Err() != nil:
+			w.set(func(s *ingest.Status) { s.State = ingest.Stopped })
+			return nil
+		case errors.Is(err, ingest.ErrStopped) || w.log.Failed() != nil:
+			err = errors.Join(err, w.log.Failed())
+			w.set(func(s *ingest.Status) { s.State, s.Problem = ingest.Stopped, err.Error() })
+			return err
+		case err != nil:
+			failures++
+			pause = min(w.feed.Every<<min(failures, 6), max(w.feed.Every, 15*time.Minute))
+			w.slog.Error("turn failed", "error", err, "next_in", pause)
+		default:
+			failures = 0
+		}
+		next := w.now().Add(pause)
+		w.set(func(s *ingest.Status) { s.Next = next })
+		select {
+		case <-w.after(pause):
+		case <-ctx.Done():
+		}
+	}
+}
+
+// Turn lists the bucket, reads what is new and commits what it proves, once. An
+// object that cannot be read does not keep the others from being read; the error
+// names it, and the next turn tries again.
+func (w *Worker) Turn(ctx context.Context) error {
+	now := w.now().UTC().Round(0)
+	w.set(func(s *ingest.Status) { s.State, s.Turn = ingest.Reading, now })
+	t := &turn{Worker: w, at: now, full: now.Sub(w.looked) >= lookFullyEvery, days: make(map[time.Time]*day), chains: make(map[string]*chain)}
+	err := t.run(ctx)
+	if err == nil && t.full {
+		w.looked = now
+	}
+	words := w.words()
+	w.set(func(s *ingest.Status) {
+		s.Requests = t.reads
+		switch {
+		case err != nil && denied(err):
+			s.State, s.Problem = ingest.Rejected, err.Error()
+		case err != nil:
+			s.State, s.Problem = ingest.Backoff, err.Error()
+		case len(w.alarms) > 0:
+			s.State, s.Problem, s.Read = ingest.Alarm, words, now
+		default:
+			s.State, s.Problem, s.Read = ingest.Idle, words, now
+		}
+	})
+	return err
+}
+
+// A turn is one look at the bucket.
+type turn struct {
+	*Worker
+	at     time.Time
+	full   bool
+	from   time.Time // what is older was not listed; zero: all was
+	parcel ingest.Parcel
+	reads  int
+	failed []error // objects that could not be read
+
+	days   map[time.Time]*day
+	newest time.Time // day of the newest object that was seen
+	chains map[string]*chain
+	files  int // log files that were seen, where digests should be
+	alarms []alarm
+
+	digesting bool // digests are listed, and not log files
+}
+
+func (t *turn) run(ctx context.Context) error {
+	t.parcel.Source = t.feed.Name
+	if err := t.loadChains(ctx); err != nil {
+		return err
+	}
+	if err := t.list(ctx); err != nil {
+		// What was read so far is right and is kept.
+		return errors.Join(err, t.commit(ctx))
+	}
+	covers := t.closedDays()
+	if t.feed.Kind.Layout.Digests {
+		covers = t.hours()
+	}
+	t.parcel.Covers = t.missing(covers)
+	if err := t.commit(ctx); err != nil {
+		return err
+	}
+	t.sound()
+	if n := len(t.failed); n > 0 {
+		return fmt.Errorf("%d objects could not be read, the first: %w", n, t.failed[0])
+	}
+	return nil
+}
+
+// commit commits what was read since the last commit.
+func (t *turn) commit(ctx context.Context) error {
+	p := t.parcel
+	t.parcel = ingest.Parcel{Source: t.feed.Name}
+	if p.Empty() {
+		return nil
+	}
+	p.Urgent = true // there is nothing to wait for
+	_, err := t.committer.Commit(ctx, p)
+	return err
+}
+
+// missing cuts away what is covered already.
+func (t *turn) missing(covers []ledger.Cover) []ledger.Cover {
+	head := t.log.Head()
+	known := head.State.Coverage(t.feed.Name, ledger.Read, ledger.Heard)
+	var out []ledger.Cover
+	for _, c := range covers {
+		for _, i := range coverage.Of(c.Interval()).Subtract(known...) {
+			if i.From.Before(t.feed.Since) {
+				i.From = t.feed.Since
+			}
+			if !i.Empty() {
+				c.From, c.To = i.From, i.To
+				out = append(out, c)
+			}
+		}
+	}
+	return out
+}
+
+// sound takes over what this turn found wrong: of a part of the bucket, in place of
+// what was found there before.
+func (t *turn) sound() {
+	var kept []alarm
+	for _, a := range t.Worker.alarms {
+		if !t.full && a.at.Before(t.from) {
+			kept = append(kept, a)
+		}
+	}
+	for _, a := range t.alarms {
+		if a.at.Before(t.at.Add(-alarmFor)) && !a.at.IsZero() {
+			continue
+		}
+		if !slices.Contains(t.Worker.alarms, a) {
+			t.slog.Error("the bucket is not what it should be", "what", a.words)
+		}
+		if !slices.Contains(kept, a) {
+			kept = append(kept, a)
+		}
+	}
+	slices.SortStableFunc(kept, func(a, b alarm) int { return b.at.Compare(a.at) })
+	t.Worker.alarms = kept
+}
+
+// words says what a person should know: alarms, and objects that changed.
+func (w *Worker) words() string {
+	const most = 3
+	var list []string
+	for i, a := range w.alarms {
+		if i == most {
+			list = append(list, fmt.Sprintf("and %d more", len(w.alarms)-most))
+			break
+		}
+		list = append(list, a.words)
+	}
+	changed, damaged := uint64(0), uint64(0)
+	head := w.log.Head()
+	for _, b := range head.State.Batches {
+		if b.Source == w.feed.Name && b.Objects != nil {
+			changed += b.Objects.Changed
+			damaged += b.Objects.Damaged
+		}
+	}
+	if changed > 0 {
+		list = append(list, fmt.Sprintf("%d objects changed after they were read: what they said first is kept, what differs is a reject", changed))
+	}
+	if damaged > 0 {
+		list = append(list, fmt.Sprintf("%d objects are damaged: what could be read of them is kept", damaged))
+	}
+	return strings.Join(list, "; ")
+}

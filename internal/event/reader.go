@@ -303,26 +303,30 @@ func unescape(s string) (byte, int) {
 // ParseTime reads an instant in TimeFormat, within the range that events allow.
 // It is by hand for the reason that AppendTime is.
 func ParseTime(s string) (time.Time, error) {
-	const form = "dddd-dd-ddTdd:dd:dd.dddddddddZ"
-	var parts [7]int // year to nanosecond
-	part, good := 0, len(s) == len(form)
-	for i := 0; good && i < len(s); i++ {
-		switch {
-		case form[i] == 'd' && s[i] >= '0' && s[i] <= '9':
-			parts[part] = parts[part]*10 + int(s[i]-'0')
-		case form[i] == 'd' || form[i] != s[i]:
-			good = false
-		default:
-			part++
-		}
+	if len(s) != len(TimeFormat) || s[4] != '-' || s[7] != '-' || s[10] != 'T' || s[13] != ':' || s[16] != ':' || s[19] != '.' || s[29] != 'Z' {
+		return time.Time{}, fmt.Errorf("%w: time %q", ErrNotCanonical, s)
 	}
-	t := time.Date(parts[0], time.Month(parts[1]), parts[2], parts[3], parts[4], parts[5], parts[6], time.UTC)
+	year, month, day := digits(s[:4]), digits(s[5:7]), digits(s[8:10])
+	hour, minute, second, nano := digits(s[11:13]), digits(s[14:16]), digits(s[17:19]), digits(s[20:29])
+	t := time.Date(year, time.Month(month), day, hour, minute, second, nano, time.UTC)
 	// Date takes the 31st of April for the 1st of May.
-	if !good || t.Day() != parts[2] || int(t.Month()) != parts[1] || parts[3] > 23 || parts[4] > 59 || parts[5] > 59 {
+	if year|month|day|hour|minute|second|nano < 0 || hour > 23 || minute > 59 || second > 59 || t.Day() != day || int(t.Month()) != month {
 		return time.Time{}, fmt.Errorf("%w: time %q", ErrNotCanonical, s)
 	}
 	if !InRange(t) {
 		return time.Time{}, fmt.Errorf("%w: time %q is not within 1970 and 2199", ErrNotCanonical, s)
 	}
 	return t, nil
+}
+
+// digits returns the number that s is, or -1.
+func digits(s string) (n int) {
+	for i := range len(s) {
+		d := s[i] - '0'
+		if d > 9 {
+			return -1
+		}
+		n = n*10 + int(d)
+	}
+	return n
 }

@@ -4,6 +4,8 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"exhibit/internal/word"
 )
 
 // SafeCell returns s as a cell that no spreadsheet takes for a formula: with an
@@ -96,7 +98,14 @@ func quoted(s string) bool {
 	if s[0] == ' ' || s[0] >= utf8.RuneSelf || s == `\.` {
 		return true
 	}
-	for i := 0; i < len(s); i++ {
+	i := 0
+	for ; i+word.Size <= len(s); i += word.Size {
+		w := word.Load(s, i)
+		if word.Equal(w, '"')|word.Equal(w, ',')|word.Equal(w, '\n')|word.Equal(w, '\r') != 0 {
+			return true
+		}
+	}
+	for ; i < len(s); i++ {
 		switch s[i] {
 		case '"', ',', '\n', '\r':
 			return true

@@ -8,15 +8,16 @@ import (
 	"maps"
 	"net/http"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
 
 	"exhibit/internal/coverage"
 
+	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
-	"golang.org/x/oauth2"
-	"golang.org/x/oauth2/clientcredentials"
+	"github.com/hashicorp/go-retryablehttp"
 )
 
 const (
@@ -55,9 +56,10 @@ func entraFeeds() map[string]entraFeed {
 // entraPuller reads one feed of a tenant, as an app that was given leave to.
 type entraPuller struct {
 	*caller
-	base  *url.URL
-	feed  entraFeed
-	login clientcredentials.Config
+	base        *url.URL
+	feed        entraFeed
+	login       string // where tokens are given
+	credentials url.Values
 
 	token   string
 	expires time.Time // of token
@@ -87,11 +89,10 @@ func newEntraPuller(c Config) (Puller, error) {
 	if strings.ContainsAny(c.Settings["tenant"], "/?#% ") {
 		return fail("setting tenant: want the tenant's id or domain")
 	}
-	p := &entraPuller{caller: newCaller(c, 1), base: base, feed: feed, login: clientcredentials.Config{
-		ClientID: c.Settings["client_id"], ClientSecret: c.Settings["client_secret"], AuthStyle: oauth2.AuthStyleInParams,
-		TokenURL: login.JoinPath(c.Settings["tenant"], "oauth2/v2.0/token").String(),
-		Scopes:   []string{base.Scheme + "://" + base.Host + "/.default"},
-	}}
+	p := &entraPuller{caller: newCaller(c, 1), base: base, feed: feed,
+		login: login.JoinPath(c.Settings["tenant"], "oauth2/v2.0/token").String(),
+		credentials: url.Values{"grant_type": {"client_credentials"}, "scope": {base.Scheme + "://" + base.Host + "/.default"},
+			"client_id": {c.Settings["client_id"]}, "client_secret": {c.Settings["client_secret"]}}}
 	p.authorize = func(r *http.Request) { r.Header.Set("Authorization", "Bearer "+p.token) }
 	if err := p.budget(c, entraPerHour); err != nil {
 		return fail("%w", err)
@@ -185,39 +186,38 @@ func (r *entraRead) page(ctx context.Context, address string) (page entraPage, e
 	}
 }
 
-// signIn gets a token, unless there is one that lives for a while.
+// signIn gets a token by the client credentials grant of RFC 6749, unless there is
+// one that lives for a while. It asks as patiently as for a page.
 func (p *entraPuller) signIn(ctx context.Context, now time.Time) error {
 	if p.token != "" && now.Before(p.expires) {
 		return nil
 	}
-	client := p.patient()
-	client.ErrorHandler = nil // its own closes the answer
-	token, err := p.login.Token(context.WithValue(ctx, oauth2.HTTPClient, client.StandardClient()))
+	req, err := retryablehttp.NewRequestWithContext(ctx, http.MethodPost, p.login, []byte(p.credentials.Encode()))
 	if err != nil {
-		return entraLoginError(ctx, err)
+		return err
 	}
-	// Only how long it lives counts: what time it is, the puller's clock says.
-	p.token, p.expires = token.AccessToken, now.Add(time.Until(token.Expiry)-entraEarly)
-	return nil
-}
-
-// entraLoginError explains why there is no token. Nothing of the question is in it:
-// that has the secret.
-func entraLoginError(ctx context.Context, err error) error {
-	said := (*oauth2.RetrieveError)(nil)
+	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	err = p.send(req, func(_ http.Header, body []byte) error {
+		var v struct {
+			Token string  `json:"access_token"`
+			Lives float64 `json:"expires_in"` // seconds
+		}
+		if err := json.Unmarshal(body, &v); err != nil || v.Token == "" {
+			return errors.New("the answer holds no token") // and nothing of it is told: it may hold a part of one
+		}
+		p.token, p.expires = v.Token, now.Add(time.Duration(min(v.Lives, 1e6)*float64(time.Second))-entraEarly)
+		return nil
+	})
+	refusal := (*statusError)(nil)
 	switch {
-	case ctx.Err() != nil:
-		return ctx.Err()
-	case !errors.As(err, &said):
-		return fmt.Errorf("sign in to Entra ID: %w", withoutQuery(err))
+	case err == nil:
+		return nil
+	case !errors.As(err, &refusal):
+		return fmt.Errorf("sign in to Entra ID: %w", err)
 	}
-	words, _, _ := strings.Cut(said.ErrorDescription, "\n") // what follows are trace ids
-	words = strings.TrimSpace(words)
-	if said.Response.StatusCode >= 500 || said.ErrorCode == "" {
-		return fmt.Errorf("sign in to Entra ID: the server answered %q", said.Response.Status)
-	}
-	return fmt.Errorf("%w: sign in to Entra ID: %s: %.300s; check the tenant, client_id and client_secret settings (a client secret ends at its date: make a new one in the app's registration)",
-		ErrToken, said.ErrorCode, words)
+	words := regexp.MustCompile(`AADSTS\d+: [^\\"]*`).FindString(refusal.Words) // what follows are trace ids
+	return fmt.Errorf("%w: sign in to Entra ID: %q %s; check the settings tenant, client_id and client_secret (a client secret ends at its date: make a new one in the app's registration)",
+		ErrToken, refusal.Status, words)
 }
 
 // explain says what to do about an error that a person has to resolve.

@@ -92,6 +92,7 @@ func (c *caller) get(ctx context.Context, u string, read func(header http.Header
 	if err != nil {
 		return err
 	}
+	c.authorize(req.Request)
 	return c.send(req, read)
 }
 
@@ -101,12 +102,13 @@ func (c *caller) post(ctx context.Context, u string, question []byte, read func(
 	if err != nil {
 		return err
 	}
+	c.authorize(req.Request)
 	req.Header.Set("Content-Type", "application/json")
 	return c.send(req, read)
 }
 
+// send is get and post for a request that says by itself who asks.
 func (c *caller) send(req *retryablehttp.Request, read func(header http.Header, body []byte) error) error {
-	c.authorize(req.Request)
 	req.Header.Set("Accept", "application/json")
 	req.Header.Set("User-Agent", c.agent)
 	req.SetResponseHandler(func(resp *http.Response) error {
@@ -119,19 +121,15 @@ func (c *caller) send(req *retryablehttp.Request, read func(header http.Header, 
 		}
 		return read(resp.Header, body)
 	})
-	resp, err := c.patient().Do(req)
+	client := retryablehttp.Client{
+		HTTPClient: c.http, RetryMax: c.retry.Times, RetryWaitMin: c.retry.Min, RetryWaitMax: c.retry.Max,
+		CheckRetry: again, Backoff: c.wait, ErrorHandler: giveUp,
+	}
+	resp, err := client.Do(req)
 	if resp != nil {
 		resp.Body.Close() // read to the end or given up: nothing to learn from an error
 	}
 	return withoutQuery(err)
-}
-
-// patient returns the client that repeats what is worth it.
-func (c *caller) patient() *retryablehttp.Client {
-	return &retryablehttp.Client{
-		HTTPClient: c.http, RetryMax: c.retry.Times, RetryWaitMin: c.retry.Min, RetryWaitMax: c.retry.Max,
-		CheckRetry: again, Backoff: c.wait, ErrorHandler: giveUp,
-	}
 }
 
 // withoutQuery takes the query out of the address that an error names: a vendor
@@ -167,6 +165,7 @@ func giveUp(resp *http.Response, err error, attempts int) (*http.Response, error
 	if err == nil {
 		err = fmt.Errorf("the server answered %q", resp.Status)
 	}
+	err = withoutQuery(err)
 	if attempts > 1 {
 		err = fmt.Errorf("after %d attempts: %w", attempts, err)
 	}
@@ -178,8 +177,6 @@ func refused(resp *http.Response) error {
 	switch status := resp.StatusCode; {
 	case status == http.StatusOK:
 		return nil
-	case status == http.StatusUnauthorized:
-		return finalError{ErrToken}
 	case status >= 300 && status < 400:
 		return finalError{fmt.Errorf("the server answered %q and points elsewhere: check the url setting", resp.Status)}
 	}
@@ -194,13 +191,21 @@ func refused(resp *http.Response) error {
 }
 
 // A statusError is a refusal that newer attempts would meet again. What its code
-// means, the kind knows.
+// means, the kind knows, but for 401: that is ErrToken.
 type statusError struct {
 	Code          int
 	Status, Words string // of the answer; up to 512 bytes of its body
 }
 
+// Is makes a 401 an ErrToken.
+func (e *statusError) Is(target error) bool {
+	return e.Code == http.StatusUnauthorized && target == ErrToken
+}
+
 func (e *statusError) Error() string {
+	if e.Code == http.StatusUnauthorized {
+		return ErrToken.Error()
+	}
 	return fmt.Sprintf("the server answered %q: %s", e.Status, e.Words)
 }
 
@@ -236,13 +241,12 @@ func (c *caller) wait(least, most time.Duration, attempt int, resp *http.Respons
 func (c *caller) told(h http.Header) (time.Duration, bool) {
 	after := h.Get("Retry-After")
 	if date, err := http.ParseTime(after); err == nil {
-		from := c.now()
-		if d, err := http.ParseTime(h.Get("Date")); err == nil {
-			from = d // by the clock that made the date
-		}
-		return date.Sub(from), true
+		return date.Sub(c.serverTime(h)), true
 	}
 	if after == "" {
+		if reset, err := strconv.ParseInt(h.Get("X-Rate-Limit-Reset"), 10, 64); err == nil { // Okta's, in seconds since 1970
+			return time.Unix(reset, 0).Sub(c.serverTime(h)), true
+		}
 		after = h.Get("X-RateLimit-Reset")
 	}
 	seconds, err := strconv.ParseFloat(after, 64)
@@ -250,6 +254,14 @@ func (c *caller) told(h http.Header) (time.Duration, bool) {
 		return 0, false
 	}
 	return time.Duration(min(seconds, 1e6) * float64(time.Second)), true
+}
+
+// serverTime is the time by the clock that made the dates of an answer.
+func (c *caller) serverTime(h http.Header) time.Time {
+	if date, err := http.ParseTime(h.Get("Date")); err == nil {
+		return date
+	}
+	return c.now()
 }
 
 // apiURL checks the base of an API. A token must not travel in the clear, except

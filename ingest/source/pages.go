@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
 	"net/url"
 	"strconv"
 	"strings"
@@ -111,11 +110,8 @@ func (c *caller) budget(config Config, perHour int) error {
 
 // codeOf returns the status of a refusal, 0 when the error is none.
 func codeOf(err error) int {
-	switch refusal := (*statusError)(nil); {
-	case errors.As(err, &refusal):
+	if refusal := (*statusError)(nil); errors.As(err, &refusal) {
 		return refusal.Code
-	case errors.Is(err, ErrToken):
-		return http.StatusUnauthorized
 	}
 	return 0
 }

@@ -47,7 +47,10 @@ func datadog(carried []Kind) Kind {
 			{Name: "indexes", Default: "*", Doc: "names of the indexes to search, with commas between; set the source's keeps to what they keep"},
 			{Name: "storage_tier", Default: "indexes", Doc: "indexes, online-archives or flex"},
 			budgetSetting(datadogPerHour),
+			closedAfter("48h"),
 		},
+		// Archives: dt= and hour= are of the archive, not of the events in it.
+		Layout:    Layout{Days: "dt=20060102/", LookBack: 48 * time.Hour, Closed: 48 * time.Hour},
 		Mapping:   d.mapping,
 		Rules:     hex.EncodeToString(hash.Sum(nil)),
 		Abilities: abilities,

@@ -206,18 +206,29 @@ func (s *installation) mailWitness(ctx context.Context) (pack.Witness, bool, err
 	if c.HeldBy == "" {
 		w.Note = "held by the operator: it does not count as a witness"
 	}
-	book, err := schedule.Read(ctx, schedule.Stored{DB: s.db})
-	if err != nil {
-		return w, true, err
-	}
-	for _, run := range book.RunsOf(schedule.Checkpoint) {
-		for _, to := range run.Targets {
-			if d, ok := book.Delivery(run.ID(), to); ok && d.State == schedule.Sent && run.Letter != nil && d.At.After(w.Last) {
-				w.Last, w.Size = d.At, run.Letter.Records
-			}
+	// Those of the last month tell it, unless there are none.
+	for _, since := range []time.Time{time.Now().AddDate(0, -1, 0), {}} {
+		book, err := schedule.Read(ctx, schedule.Stored{DB: s.db}, since)
+		if err != nil {
+			return w, true, err
+		}
+		if w.Last, w.Size = lastCheckpoint(book); w.Size > 0 {
+			break
 		}
 	}
 	return w, true, nil
+}
+
+// lastCheckpoint returns when a checkpoint was mailed last, and how many records it is of.
+func lastCheckpoint(book *schedule.Book) (at time.Time, records uint64) {
+	for _, run := range book.RunsOf(schedule.Checkpoint) {
+		for _, to := range run.Targets {
+			if d, ok := book.Delivery(run.ID(), to); ok && d.State == schedule.Sent && run.Letter != nil && d.At.After(at) {
+				at, records = d.At, run.Letter.Records
+			}
+		}
+	}
+	return at, records
 }
 
 // checkMail tries the mail server, and sends a mail when an address is given.

@@ -1,12 +1,12 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"os"
-	"os/user"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -35,7 +35,7 @@ func (schedulesListCmd) Run(ctx context.Context, c *cli, log *slog.Logger) error
 	if err != nil {
 		return err
 	}
-	book, err := schedule.Read(ctx, schedule.Stored{DB: s.db})
+	book, err := schedule.Read(ctx, schedule.Stored{DB: s.db}, time.Time{})
 	if err := errors.Join(err, s.Close()); err != nil {
 		return err
 	}
@@ -75,27 +75,23 @@ func (cmd schedulesRunCmd) Run(ctx context.Context, c *cli, log *slog.Logger) er
 	if err != nil {
 		return err
 	}
-	by := "operator"
-	if u, err := user.Current(); err == nil {
-		by = u.Username
-	}
 	s, d, err := openDiary(ctx, config, log)
 	if err != nil {
 		return err
 	}
-	return errors.Join(cmd.ask(ctx, s.desk(frameworks), d, by), s.Close())
+	return errors.Join(cmd.ask(ctx, s.desk(frameworks), d, operator()), s.Close())
 }
 
-func (cmd schedulesRunCmd) ask(ctx context.Context, desk *schedule.Desk, d diary, by string) error {
+func (cmd schedulesRunCmd) ask(ctx context.Context, desk *schedule.Desk, d diary, by source.Party) error {
 	s, err := desk.Find(ctx, cmd.ID)
 	if err != nil {
 		return err
 	}
-	act := source.Act{Action: "schedule.ask", Outcome: event.Success, Actor: source.Party{Type: event.User, ID: by}, Target: source.Party{Type: "schedule", ID: s.ID, Name: s.Name}}
+	act := source.Act{Action: "schedule.ask", Outcome: event.Success, Actor: by, Target: source.Party{Type: "schedule", ID: s.ID, Name: s.Name}}
 	if err := d.Write(ctx, act); err != nil {
 		return err
 	}
-	run, err := desk.RunNow(ctx, cmd.ID, by)
+	run, err := desk.RunNow(ctx, cmd.ID, cmp.Or(by.Name, by.ID))
 	if err != nil {
 		return err
 	}

@@ -57,16 +57,49 @@ func (db *DB) Schedules(ctx context.Context) ([]StateRow, error) {
 	return db.states(ctx, "SELECT schedule, '', number, at, state, body FROM "+db.table("schedules")+" ORDER BY schedule, number, at, body")
 }
 
-// Runs returns the newest state of each run.
-func (db *DB) Runs(ctx context.Context) ([]StateRow, error) {
+// Runs returns the newest state of each run that has changed, or one of whose
+// deliveries has, since an instant.
+func (db *DB) Runs(ctx context.Context, since time.Time) ([]StateRow, error) {
+	since = atLeast(since)
 	return db.states(ctx, "SELECT schedule, run, number, at, state, body FROM "+db.table("schedule_runs")+
-		" ORDER BY schedule, run, number DESC, at DESC, body LIMIT 1 BY schedule, run")
+		" WHERE at >= $1 OR concat(schedule, '/', run) IN (SELECT run FROM "+db.table("deliveries")+" WHERE at >= $2)"+
+		" ORDER BY schedule, run, number DESC, at DESC, body LIMIT 1 BY schedule, run", since, since)
 }
 
-// Deliveries returns the newest state of each delivery.
-func (db *DB) Deliveries(ctx context.Context) ([]StateRow, error) {
+// RunKeys returns the schedule and the run of every run.
+func (db *DB) RunKeys(ctx context.Context) (keys [][2]string, err error) {
+	rows, err := db.conn.Query(ctx, "SELECT DISTINCT schedule, run FROM "+db.table("schedule_runs"))
+	if err != nil {
+		return nil, fmt.Errorf("store: read keys of runs: %w", err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var key [2]string
+		if err := rows.Scan(&key[0], &key[1]); err != nil {
+			return nil, fmt.Errorf("store: read keys of runs: %w", err)
+		}
+		keys = append(keys, key)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, fmt.Errorf("store: read keys of runs: %w", err)
+	}
+	return keys, nil
+}
+
+// Deliveries returns the newest state of all deliveries of each run one of whose
+// deliveries has changed since an instant.
+func (db *DB) Deliveries(ctx context.Context, since time.Time) ([]StateRow, error) {
 	return db.states(ctx, "SELECT run, target, number, at, state, body FROM "+db.table("deliveries")+
-		" ORDER BY run, target, number DESC, at DESC, body LIMIT 1 BY run, target")
+		" WHERE run IN (SELECT run FROM "+db.table("deliveries")+" WHERE at >= $1)"+
+		" ORDER BY run, target, number DESC, at DESC, body LIMIT 1 BY run, target", atLeast(since))
+}
+
+// atLeast keeps a time within what the server can compare with.
+func atLeast(t time.Time) time.Time {
+	if t.Before(time.Unix(0, 0)) {
+		return time.Unix(0, 0).UTC()
+	}
+	return t.UTC()
 }
 
 // DeliveryStates returns all states of the deliveries of a run, in order.

@@ -7,7 +7,8 @@ import (
 	"time"
 )
 
-// A Book is all that the records said at one moment.
+// A Book is what the records said at one moment: all schedules, and the runs and
+// deliveries that had changed since an instant.
 type Book struct {
 	Histories  [][]Schedule // versions of each schedule, in order
 	Runs       []Run        // newest states
@@ -15,8 +16,30 @@ type Book struct {
 	deliveries map[string]Delivery
 }
 
-// Read reads the records.
-func Read(ctx context.Context, records Records) (*Book, error) {
+// Read reads the records since an instant; the zero time is all of them.
+func Read(ctx context.Context, records Records, since time.Time) (*Book, error) {
+	b, err := readSchedules(ctx, records)
+	if err != nil {
+		return nil, err
+	}
+	if b.Runs, err = records.Runs(ctx, since); err != nil {
+		return nil, err
+	}
+	for i, r := range b.Runs {
+		b.ids[r.ID()] = i
+	}
+	list, err := records.Deliveries(ctx, since)
+	if err != nil {
+		return nil, err
+	}
+	for _, d := range list {
+		b.deliveries[d.Run+"\x00"+d.Target] = d
+	}
+	return b, nil
+}
+
+// readSchedules reads schedules without their runs.
+func readSchedules(ctx context.Context, records Records) (*Book, error) {
 	versions, err := records.Schedules(ctx)
 	if err != nil {
 		return nil, err
@@ -29,19 +52,6 @@ func Read(ctx context.Context, records Records) (*Book, error) {
 			continue
 		}
 		b.Histories[i] = append(b.Histories[i], s)
-	}
-	if b.Runs, err = records.Runs(ctx); err != nil {
-		return nil, err
-	}
-	for i, r := range b.Runs {
-		b.ids[r.ID()] = i
-	}
-	list, err := records.Deliveries(ctx)
-	if err != nil {
-		return nil, err
-	}
-	for _, d := range list {
-		b.deliveries[d.Run+"\x00"+d.Target] = d
 	}
 	return b, nil
 }

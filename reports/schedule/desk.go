@@ -102,7 +102,7 @@ func (d *Desk) newest(ctx context.Context, id string) (Schedule, error) {
 
 // Find returns the newest version of a schedule.
 func (d *Desk) Find(ctx context.Context, id string) (Schedule, error) {
-	book, err := Read(ctx, d.Records)
+	book, err := readSchedules(ctx, d.Records)
 	if err != nil {
 		return Schedule{}, err
 	}
@@ -166,7 +166,7 @@ func (d *Desk) RunNow(ctx context.Context, id, by string) (Run, error) {
 func (d *Desk) Resend(ctx context.Context, run, target, by string) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	book, err := Read(ctx, d.Records)
+	book, err := Read(ctx, d.Records, time.Time{})
 	if err != nil {
 		return err
 	}
@@ -191,7 +191,7 @@ func (d *Desk) Resend(ctx context.Context, run, target, by string) error {
 func (d *Desk) BuiltIn(ctx context.Context, recipients []string, zone string) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	book, err := Read(ctx, d.Records)
+	book, err := readSchedules(ctx, d.Records)
 	if err != nil {
 		return err
 	}

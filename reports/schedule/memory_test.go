@@ -24,10 +24,30 @@ func (m *memory) Schedules(context.Context) ([]Schedule, error) {
 	return slices.Clone(m.schedules), nil
 }
 
-func (m *memory) Runs(context.Context) ([]Run, error) { return slices.Clone(m.runs), nil }
+func (m *memory) Runs(_ context.Context, since time.Time) ([]Run, error) {
+	touched := m.touched(since)
+	return slices.DeleteFunc(slices.Clone(m.runs), func(r Run) bool { return r.At.Before(since) && !touched[r.ID()] }), nil
+}
 
-func (m *memory) Deliveries(context.Context) ([]Delivery, error) {
-	return slices.Clone(m.deliveries), nil
+func (m *memory) RunIDs(context.Context) (ids []string, err error) {
+	for _, r := range m.runs {
+		ids = append(ids, r.ID())
+	}
+	return ids, nil
+}
+
+func (m *memory) Deliveries(_ context.Context, since time.Time) ([]Delivery, error) {
+	touched := m.touched(since)
+	return slices.DeleteFunc(slices.Clone(m.deliveries), func(d Delivery) bool { return !touched[d.Run] }), nil
+}
+
+// touched names the runs one of whose deliveries has changed.
+func (m *memory) touched(since time.Time) map[string]bool {
+	out := map[string]bool{}
+	for _, d := range m.deliveries {
+		out[d.Run] = out[d.Run] || !d.At.Before(since)
+	}
+	return out
 }
 
 // put adds a row or puts it in the place of its older state.

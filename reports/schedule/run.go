@@ -41,7 +41,9 @@ type Run struct {
 }
 
 // ID names the run.
-func (r *Run) ID() string { return r.Schedule + "/" + r.Key }
+func (r *Run) ID() string { return runID(r.Schedule, r.Key) }
+
+func runID(schedule, key string) string { return schedule + "/" + key }
 
 // A DeliveryState says how far a delivery is.
 type DeliveryState string
@@ -90,10 +92,14 @@ func messageID(d Delivery, domain string) string {
 type Records interface {
 	// Schedules returns all versions of all schedules, those of one in order.
 	Schedules(ctx context.Context) ([]Schedule, error)
-	// Runs returns the newest state of each run, in the order of First.
-	Runs(ctx context.Context) ([]Run, error)
-	// Deliveries returns the newest state of each delivery.
-	Deliveries(ctx context.Context) ([]Delivery, error)
+	// Runs returns the newest state of each run that has changed, or one of whose
+	// deliveries has, since an instant, in the order of First.
+	Runs(ctx context.Context, since time.Time) ([]Run, error)
+	// RunIDs returns the ids of all runs.
+	RunIDs(ctx context.Context) ([]string, error)
+	// Deliveries returns the newest state of all deliveries of each run one of whose
+	// deliveries has changed since an instant.
+	Deliveries(ctx context.Context, since time.Time) ([]Delivery, error)
 	AddSchedule(ctx context.Context, s Schedule) error
 	AddRun(ctx context.Context, r Run) error
 	AddDelivery(ctx context.Context, d Delivery) error

@@ -41,7 +41,16 @@ type Runner struct {
 	Slog        *slog.Logger
 	After       func(time.Duration) <-chan time.Time
 	Wake        <-chan struct{} // there may be something to do at once
+
+	// since is from when on the next tick reads runs and deliveries: a while before the
+	// last tick that did all there was to do. What was unfinished then had changed in
+	// that while, as no try waits longer. Zero: all, as the process has just begun.
+	since time.Time
 }
+
+// remember is longer than any run or delivery goes without a change before it is
+// settled, and as long as mails tell of failures.
+const remember = failingFor + deferFor
 
 // Run looks at what is due until the context ends.
 func (r *Runner) Run(ctx context.Context) error {
@@ -61,13 +70,22 @@ func (r *Runner) Run(ctx context.Context) error {
 // Tick does all that can be done now. An error says that the records could not be
 // read or written: nothing was done unrecorded, and the next tick goes on.
 func (r *Runner) Tick(ctx context.Context) error {
-	book, err := Read(ctx, r.Records)
+	started := r.Now()
+	book, err := Read(ctx, r.Records, r.since)
 	if err != nil {
 		return err
 	}
+	ids, err := r.Records.RunIDs(ctx)
+	if err != nil {
+		return err
+	}
+	ran := make(map[string]bool, len(ids))
+	for _, id := range ids {
+		ran[id] = true
+	}
 	var errs []error
 	for _, history := range book.Histories {
-		errs = append(errs, r.begin(ctx, book, history))
+		errs = append(errs, r.begin(ctx, book, ran, history))
 	}
 	for _, run := range book.Runs {
 		if err := ctx.Err(); err != nil {
@@ -83,14 +101,18 @@ func (r *Runner) Tick(ctx context.Context) error {
 		}
 		errs = append(errs, err)
 	}
-	return errors.Join(errs...)
+	if err := errors.Join(errs...); err != nil {
+		return err
+	}
+	r.since = started.Add(-remember)
+	return nil
 }
 
 // begin begins what a schedule has due and no run yet.
-func (r *Runner) begin(ctx context.Context, book *Book, history []Schedule) error {
+func (r *Runner) begin(ctx context.Context, book *Book, ran map[string]bool, history []Schedule) error {
 	now := r.Now().UTC()
 	for _, o := range Due(history, now) {
-		if _, ran := book.Run(o.Schedule.ID + "/" + o.Key()); ran {
+		if ran[runID(o.Schedule.ID, o.Key())] {
 			continue
 		}
 		waited := ""

@@ -135,7 +135,8 @@ func twoYears(t *testing.T, seed uint64) {
 		}
 		return nil
 	}
-	ticks, crashes := 0, 0
+	ticks, crashes, starts := 0, 0, 0
+	var r *Runner
 	for ; now.Before(end); now = now.Add(time.Duration(1+random.IntN(20*60)) * time.Minute) {
 		for len(planned) > 0 && !planned[0].At.After(now) {
 			m.schedules = append(m.schedules, planned[0])
@@ -149,16 +150,20 @@ func twoYears(t *testing.T, seed uint64) {
 			now = now.Add(time.Duration(random.IntN(10*24)) * time.Hour) // the machine slept
 		}
 		m.fail = crash
-		r, _ := newRunner(t, m, evidence, server, &now) // a new process each time
+		if r == nil || random.IntN(20) == 0 { // a new process
+			r, _ = newRunner(t, m, evidence, server, &now)
+			starts++
+		}
 		ticks++
 		if err := r.Tick(t.Context()); errors.Is(err, errCrash) {
 			crashes++
+			r = nil
 		} else if err != nil {
 			t.Fatal(err)
 		}
 	}
 	settle(t, m, evidence, server, &now, &down)
-	t.Logf("%d ticks, %d of them crashed, %d runs, %d deliveries, %d rows", ticks, crashes, len(runsOf(t, m)), len(deliveriesOf(t, m)), m.rows)
+	t.Logf("%d ticks of %d processes, %d crashes, %d runs, %d deliveries, %d rows", ticks, starts, crashes, len(runsOf(t, m)), len(deliveriesOf(t, m)), m.rows)
 	check(t, m, end, accepted)
 }
 
@@ -177,7 +182,7 @@ func settle(t *testing.T, m *memory, e *invented, server post, now, down *time.T
 }
 
 func runsOf(t *testing.T, m *memory) []Run {
-	runs, err := m.Runs(t.Context())
+	runs, err := m.Runs(t.Context(), time.Time{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -185,7 +190,7 @@ func runsOf(t *testing.T, m *memory) []Run {
 }
 
 func deliveriesOf(t *testing.T, m *memory) []Delivery {
-	list, err := m.Deliveries(t.Context())
+	list, err := m.Deliveries(t.Context(), time.Time{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -194,7 +199,7 @@ func deliveriesOf(t *testing.T, m *memory) []Delivery {
 
 func check(t *testing.T, m *memory, end time.Time, accepted map[string]int) {
 	t.Helper()
-	book, err := Read(t.Context(), m)
+	book, err := Read(t.Context(), m, time.Time{})
 	if err != nil {
 		t.Fatal(err)
 	}

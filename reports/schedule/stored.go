@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
 
 	"exhibit/internal/store"
 
@@ -24,8 +25,8 @@ func (s Stored) Schedules(ctx context.Context) ([]Schedule, error) {
 }
 
 // Runs implements Records.
-func (s Stored) Runs(ctx context.Context) ([]Run, error) {
-	rows, err := s.DB.Runs(ctx)
+func (s Stored) Runs(ctx context.Context, since time.Time) ([]Run, error) {
+	rows, err := s.DB.Runs(ctx, since)
 	if err != nil {
 		return nil, err
 	}
@@ -34,9 +35,19 @@ func (s Stored) Runs(ctx context.Context) ([]Run, error) {
 	return runs, err
 }
 
+// RunIDs implements Records.
+func (s Stored) RunIDs(ctx context.Context) ([]string, error) {
+	keys, err := s.DB.RunKeys(ctx)
+	ids := make([]string, len(keys))
+	for i, k := range keys {
+		ids[i] = runID(k[0], k[1])
+	}
+	return ids, err
+}
+
 // Deliveries implements Records.
-func (s Stored) Deliveries(ctx context.Context) ([]Delivery, error) {
-	rows, err := s.DB.Deliveries(ctx)
+func (s Stored) Deliveries(ctx context.Context, since time.Time) ([]Delivery, error) {
+	rows, err := s.DB.Deliveries(ctx, since)
 	if err != nil {
 		return nil, err
 	}

@@ -41,11 +41,11 @@ func TestStored(t *testing.T) {
 			now = now.Add(10 * time.Minute)
 		}
 	}
-	got, err := Read(t.Context(), stored)
+	got, err := Read(t.Context(), stored, time.Time{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	want, err := Read(t.Context(), m)
+	want, err := Read(t.Context(), m, time.Time{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -63,5 +63,41 @@ func TestStored(t *testing.T) {
 	states, err := stored.DeliveryStates(t.Context(), got.Runs[0].ID())
 	if err != nil || len(states) < 9 || states[0].State != Queued || states[1].State != Sending || states[2].State != Sent {
 		t.Errorf("states: %+v, %v", states, err)
+	}
+}
+
+// What is read since an instant is whole: a run comes with all of its deliveries when
+// one of them has changed.
+func TestStoredSince(t *testing.T) {
+	l := reporttest.New(t)
+	stored, m := Stored{l.DB}, &memory{}
+	early, late := time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC), time.Date(2026, 6, 1, 0, 0, 0, 0, time.UTC)
+	for _, records := range []Records{stored, m} {
+		for key, at := range map[string]time.Time{"old": early, "touched": early, "new": late} {
+			if err := records.AddRun(t.Context(), Run{Schedule: "one", Key: key, State: Made, At: at, First: at}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for _, d := range []Delivery{{Run: "one/old", Target: "a", At: early, State: Sent}, {Run: "one/touched", Target: "a", At: early, State: Sent},
+			{Run: "one/touched", Target: "b", At: early, State: Deferred}, {Run: "one/touched", Target: "b", Number: 1, At: late, State: Failed}} {
+			if err := records.AddDelivery(t.Context(), d); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	for name, records := range map[string]Records{"store": stored, "memory": m} {
+		book, err := Read(t.Context(), records, late.Add(-time.Hour))
+		if err != nil {
+			t.Fatal(err)
+		}
+		a, _ := book.Delivery("one/touched", "a")
+		b, _ := book.Delivery("one/touched", "b")
+		ids, err := records.RunIDs(t.Context())
+		if len(book.Runs) != 2 || len(book.deliveries) != 2 || a.State != Sent || b.State != Failed || len(ids) != 3 || err != nil {
+			t.Errorf("%s: %d runs, deliveries %+v, ids %v, %v", name, len(book.Runs), book.deliveries, ids, err)
+		}
+		if all, err := Read(t.Context(), records, time.Time{}); err != nil || len(all.Runs) != 3 || len(all.deliveries) != 3 {
+			t.Errorf("%s: all are %d runs, %d deliveries, %v", name, len(all.Runs), len(all.deliveries), err)
+		}
 	}
 }

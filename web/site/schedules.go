@@ -35,7 +35,7 @@ const shownRuns = 24
 
 // List implements web.Schedules.
 func (s Schedules) List(ctx context.Context) (views.Schedules, error) {
-	book, err := schedule.Read(ctx, s.Desk.Records)
+	book, err := schedule.Read(ctx, s.Desk.Records, s.Now().Add(-failingFor))
 	if err != nil {
 		return views.Schedules{}, err
 	}
@@ -96,7 +96,7 @@ func (s Schedules) Schedule(ctx context.Context, id string) (views.Schedule, err
 	if err != nil {
 		return views.Schedule{}, scheduleError(err)
 	}
-	book, err := schedule.Read(ctx, s.Desk.Records)
+	book, err := schedule.Read(ctx, s.Desk.Records, time.Time{})
 	if err != nil {
 		return views.Schedule{}, err
 	}
@@ -169,7 +169,7 @@ func (s Schedules) Preview(ctx context.Context, id, run string) (views.ScheduleP
 // letter returns the letter of a run, or without one what would be written now.
 func (s Schedules) letter(ctx context.Context, one schedule.Schedule, key string) (*schedule.Letter, string, error) {
 	if key != "" {
-		book, err := schedule.Read(ctx, s.Desk.Records)
+		book, err := schedule.Read(ctx, s.Desk.Records, time.Time{})
 		if err != nil {
 			return nil, "", err
 		}
@@ -194,7 +194,7 @@ func (s Schedules) letter(ctx context.Context, one schedule.Schedule, key string
 
 // Pack implements web.Schedules.
 func (s Schedules) Pack(ctx context.Context, id, key string) (string, error) {
-	book, err := schedule.Read(ctx, s.Desk.Records)
+	book, err := schedule.Read(ctx, s.Desk.Records, time.Time{})
 	if err != nil {
 		return "", err
 	}

@@ -166,7 +166,7 @@ func (w *writer) mailing(ctx context.Context, maker *reports.Maker, packs *repor
 	if err := desk.BuiltIn(ctx, m.Checkpoint.To, w.config.Zone); err != nil {
 		return nil, nil, err
 	}
-	evidence := &schedule.FromReports{Maker: maker, Packs: packs, Base: strings.TrimSuffix(w.config.Web.BaseURL, "/"), Now: time.Now}
+	evidence := &schedule.FromReports{Maker: maker, Packs: packs, Base: strings.TrimSuffix(w.config.Web.BaseURL, "/"), Now: time.Now, Collected: w.polled}
 	runner := &schedule.Runner{Records: desk.Records, Evidence: evidence, Post: post, Directories: schedule.Directories{Paths: m.Directories, Packs: open},
 		Domains: m.Domains, MailDomain: m.sender().Domain(), Diary: scheduleDiary(w.diary), Now: time.Now, Slog: w.log, After: time.After, Wake: wake}
 	shown := &site.Mailing{Desk: desk, Evidence: evidence}
@@ -174,6 +174,14 @@ func (w *writer) mailing(ctx context.Context, maker *reports.Maker, packs *repor
 		shown.Mailbox = &box
 	}
 	return runner, shown, nil
+}
+
+// polled reports whether a source is asked for what it has.
+func (s *installation) polled(name string) bool {
+	return slices.ContainsFunc(s.config.Sources, func(c Source) bool {
+		kind, err := source.Lookup(s.kinds, c.Kind)
+		return c.Name == name && err == nil && !c.Push && kind.NewPuller != nil
+	})
 }
 
 func (s *installation) desk(frameworks []framework.Framework) *schedule.Desk {

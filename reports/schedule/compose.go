@@ -13,8 +13,8 @@ import (
 )
 
 // cover fills in coverage and gaps, and says what is missing in a few words; nothing
-// when nothing is.
-func (l *Letter) cover(r *reports.Report) string {
+// when nothing is. Imported tells which sources only imports add to.
+func (l *Letter) cover(r *reports.Report, imported func(source string) bool) string {
 	var missing []reports.Gap
 	var before []string
 	for _, s := range r.Coverage.Sources {
@@ -22,21 +22,21 @@ func (l *Letter) cover(r *reports.Report) string {
 	}
 	for _, g := range r.Coverage.Gaps {
 		text := g.Source + ": " + stretch(g.Interval, r.Period.Zone)
-		switch g.State {
-		case ledger.Onboarding:
+		switch {
+		case g.State == ledger.Onboarding:
 			before = append(before, g.Source)
 			l.Gaps = append(l.Gaps, text+" lies before it was connected")
 			continue
-		case ledger.Recoverable:
-			if g.Until.IsZero() {
-				text += ", an import can still fill it"
-				break
-			}
-			text += ", can still be fetched until " + reports.Instant(g.Until)
-		case ledger.Backfilling:
-			text += ", its first history is still being read"
-		case ledger.Unconnected:
+		case g.State == ledger.Unconnected:
 			text += ", not connected"
+		case imported(g.Source):
+			text += ", no file was imported for it"
+		case g.State == ledger.Recoverable && g.Until.IsZero():
+			text += ", an import can still fill it"
+		case g.State == ledger.Recoverable:
+			text += ", can still be fetched until " + reports.Instant(g.Until)
+		case g.State == ledger.Backfilling:
+			text += ", its first history is still being read"
 		default:
 			text += ", lost at the source"
 		}

@@ -23,10 +23,19 @@ type FromReports struct {
 	Packs *reports.Packs
 	Base  string // address of the pages: scheme and host
 	Now   func() time.Time
+	// Collected reports whether something collects the source by itself: it is polled,
+	// or records are pushed. What only people import waits for nobody. Nil: all are.
+	Collected func(source string) bool
+}
+
+// imported reports whether only imports can add to the source: nothing collects it,
+// and it never was.
+func (f *FromReports) imported(state *ledger.State, source string) bool {
+	return f.Collected != nil && !f.Collected(source) && len(state.Coverage(source, ledger.Heard)) == 0
 }
 
 // Ready implements Evidence: coverage is settled when no part of the span can still
-// be collected.
+// be collected by itself.
 func (f *FromReports) Ready(ctx context.Context, s Schedule, span Span) (bool, string, error) {
 	head, err := f.Maker.Reader.Head(ctx)
 	if err != nil {
@@ -47,6 +56,9 @@ func (f *FromReports) Ready(ctx context.Context, s Schedule, span Span) (bool, s
 	look := reports.LookAt(&head.State, sources, period.Window(), f.Now(), nil)
 	var waits []string
 	for _, source := range look.Coverage.Sources {
+		if f.imported(&head.State, source.Source.Name) {
+			continue
+		}
 		var open time.Duration
 		for _, part := range source.Spans {
 			switch part.State {
@@ -116,7 +128,7 @@ func (f *FromReports) Letter(ctx context.Context, s Schedule, r Run) (*Letter, e
 		Signed: report.Head.Checkpoint, Records: report.Head.State.Size, Held: report.Head.State.At,
 		Page: f.Base + "/schedules/" + url.PathEscape(s.ID), Report: f.Base + "/reports/" + url.PathEscape(s.Framework) + "?" + reportQuery(s, r.Span)}
 	found := "collected without gaps"
-	if what := l.cover(report); what != "" {
+	if what := l.cover(report, func(source string) bool { return f.imported(&report.Head.State, source) }); what != "" {
 		found = what
 	}
 	if len(report.Missing) > 0 {

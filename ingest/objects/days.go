@@ -3,6 +3,7 @@ package objects
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"exhibit/internal/event"
@@ -16,7 +17,12 @@ type day struct {
 	unseen  bool      // one was not looked at in this turn
 	written time.Time // when the last one was written
 	strays  string    // key of an object that holds events of other days
+	off     time.Time // when the source said that its log was switched off; zero: it did not
 }
+
+// offSince begins the note of an object in which the source says that its log was
+// switched off: coverage of the day ends then.
+const offSince = "the log was switched off at "
 
 func (t *turn) dayOf(e entry) *day {
 	d := t.days[e.day]
@@ -35,6 +41,11 @@ func (t *turn) seen(e entry, o *event.Object) {
 	d.bad = d.bad || o.Damaged
 	if e.Modified.After(d.written) {
 		d.written = e.Modified
+	}
+	if text, ok := strings.CutPrefix(o.Note, offSince); ok {
+		if at, err := time.Parse(time.RFC3339Nano, text); err == nil && (d.off.IsZero() || at.Before(d.off)) {
+			d.off = at
+		}
 	}
 	outside := !o.First.IsZero() && (o.First.Before(e.day) || !o.Last.Before(e.day.AddDate(0, 0, 1)))
 	if outside && d.strays == "" {
@@ -75,7 +86,10 @@ func (t *turn) closedDays() []ledger.Cover {
 				closed = false
 			}
 		}
-		if closed {
+		if !d.off.IsZero() && d.off.Before(end) {
+			end = d.off
+		}
+		if closed && start.Before(end) {
 			covers = append(covers, ledger.Cover{From: start, To: end, Method: ledger.Read, Basis: basis})
 		}
 	}

@@ -210,6 +210,9 @@ func (t *turn) add(ctx context.Context, p *ingest.Preparer, o *event.Object) err
 		if e.Time.After(o.Last) {
 			o.Last = e.Time
 		}
+		if q.Items[i].Ends {
+			o.Note = offSince + e.Time.UTC().Format(time.RFC3339Nano)
+		}
 	}
 	t.parcel.Add(q)
 	if t.parcel.Full() {

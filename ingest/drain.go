@@ -14,6 +14,7 @@ import (
 	"exhibit/internal/coverage"
 
 	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 )
 
 // A PushedSource is a configured source that records are pushed to.
@@ -29,9 +30,17 @@ type PushedSource struct {
 // DefaultHeartbeat is the Heartbeat of a source that is only pushed to.
 const DefaultHeartbeat = time.Hour
 
+// A Spool holds what was pushed; *spool.Spool is one.
+type Spool interface {
+	Next() (*spool.Entry, error)
+	Arrived() <-chan struct{}
+	State() jsontext.Value
+	Commit(mark uint64, state jsontext.Value) error
+}
+
 // DrainOptions are the parts of a Drain.
 type DrainOptions struct {
-	Spool     *spool.Spool
+	Spool     Spool
 	Log       *Log
 	Committer *Committer
 	Sources   []PushedSource

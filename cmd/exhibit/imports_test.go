@@ -35,6 +35,7 @@ func arrows() map[string][]string {
 		"ingest/source/vendortest":   {},
 		"ingest/token":               {"ingest/source", "internal/event", "internal/store"},
 		"ingest/objects":             with("ingest", "ingest/source", "internal/bucket", "internal/store"),
+		"ingest/push":                {"ingest/source", "ingest/spool", "ingest/token"},
 		"ingest":                     with("ingest/source", "ingest/token", "internal/store"),
 		"reports":                    with("internal/pack", "internal/store", "reports/framework"),
 		"reports/schedule":           with("internal/pack", "internal/store", "reports", "reports/framework"),
@@ -63,6 +64,7 @@ func forbidden() map[string][]string {
 		"internal/ledger":    {clickhouse, echo, templ},
 		"reports":            {echo},
 		"ingest":             {echo, templ},
+		"ingest/push":        {echo, templ},
 		"views":              {clickhouse, echo},
 	}
 }

@@ -45,6 +45,11 @@ func (c *carrier) read(r Record, depth int) ([]Result, error) {
 			}
 		}
 	}
+	if r.Transport.IsZero() && bytes.Contains(r.Raw, []byte(`"detail-type"`)) {
+		if e := c.envelope(r.Raw); e.detail != "" {
+			r.Transport = carriedAt(e.time, r.Transport) // not every kind knows EventBridge
+		}
+	}
 	out, err := c.normalize(r)
 	if err == nil || errors.Is(err, ErrSkip) || Reason(err) != ReasonNoType {
 		return out, err

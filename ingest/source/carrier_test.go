@@ -215,3 +215,22 @@ func FuzzCarriers(f *testing.F) {
 		}
 	})
 }
+
+// A source that says that its log was switched off ends its coverage.
+func TestEnds(t *testing.T) {
+	for raw, want := range map[string]bool{
+		`{"detail-type":"AuditLogDisabled","source":"aws.partner/scalr.com/x","time":"2026-01-02T03:00:00Z","detail":{}}`:                     true,
+		`{"detail-type":"AuditLog","source":"aws.partner/scalr.com/x","time":"2026-01-02T03:00:00Z","detail":{"request":{"action":"login"}}}`: false,
+		`{"eventSource":"cloudtrail.amazonaws.com","eventName":"StopLogging","eventTime":"2026-01-02T03:00:00Z"}`:                             true,
+		`{"eventSource":"cloudtrail.amazonaws.com","eventName":"StopLogging","eventTime":"2026-01-02T03:00:00Z","errorCode":"AccessDenied"}`:  false,
+		`{"eventSource":"cloudtrail.amazonaws.com","eventName":"StartLogging","eventTime":"2026-01-02T03:00:00Z"}`:                            false,
+	} {
+		name := "aws-cloudtrail"
+		if strings.Contains(raw, "scalr") {
+			name = "scalr"
+		}
+		if r := normalize(t, kind(t, name), raw); r.Ends != want {
+			t.Errorf("%s: ends %t", raw, r.Ends)
+		}
+	}
+}

@@ -58,6 +58,9 @@ type trail struct {
 // read and that no rule knows by name.
 const readOnlyCall = "(read only)"
 
+// stopLogging is the call that switches a trail off.
+const stopLogging = "StopLogging"
+
 // trailAction names a call as policies do: iam:CreateUser.
 func trailAction(a action) string {
 	service := strings.TrimSuffix(strings.TrimSuffix(a.noun, ".cn"), ".amazonaws.com")
@@ -114,6 +117,7 @@ func (c *trail) normalize(r Record) ([]Result, error) {
 		Scope:        event.Scope{Workspace: v.region},
 	}
 	e.Section = class.section(e.Outcome)
+	out[0].Ends = v.name == stopLogging && e.Outcome == event.Success
 	out[0].Claimed = setTime(e, v.time, carriedAt(v.carrierTime, r.Transport))
 	if mangled {
 		e.Clean()

@@ -59,6 +59,7 @@ type scalrLog struct {
 const (
 	scalrEntry       = "AuditLog"
 	scalrRunExecuted = "RunExecuted"
+	scalrDisabled    = "AuditLogDisabled" // the last that it sends
 )
 
 // scalrRecord is what a record says, in its own words. What Scalr says is inside
@@ -98,7 +99,7 @@ func (s *scalrLog) normalize(r Record) ([]Result, error) {
 		return nil, &RejectError{Reason: ReasonNoType, Detail: "request.action is not there; is it an entry of Scalr's audit log?"}
 	}
 	c := s.rules.classify(action{verb: name})
-	out := []Result{{Unmapped: c.catchAll}}
+	out := []Result{{Unmapped: c.catchAll, Ends: name == scalrDisabled}}
 	e := &out[0].Event
 	*e = event.Event{
 		Received: r.Received, Raw: raw, Mapping: scalrMapping,

@@ -43,7 +43,9 @@ type Source struct {
 	Told      int64 // total that the source itself tells; -1: it tells none
 	Unmapped  []Tally
 	Rejects   []Tally
-	Mapping   uint32 // version of the rules
+	Mapping   uint32    // version of the rules
+	Rules     string    // hash of the rules, in hex
+	RulesFrom time.Time // the ledger has these rules from here on
 	Zone      *time.Location
 }
 
@@ -60,4 +62,6 @@ type Tally struct {
 	Name        string
 	Count       int64
 	First, Last time.Time
+	Path        string // where to see one, or more of it; empty: nowhere
+	Note        string
 }

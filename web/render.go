@@ -36,7 +36,8 @@ func (s *server) renderStatus(c echo.Context, status int, p views.Page, content 
 // nav lists the pages that a role may open.
 func (s *server) nav(role Role, path string) []views.NavItem {
 	items := []views.NavItem{{Title: "Overview", Path: "/"}, {Title: "Reports", Path: "/reports"},
-		{Title: "Coverage", Path: "/coverage"}, {Title: "Sources", Path: "/sources"}, {Title: "Events", Path: "/events"}}
+		{Title: "Coverage", Path: "/coverage"}, {Title: "Sources", Path: "/sources"}, {Title: "Events", Path: "/events"},
+		{Title: "Rejects", Path: "/rejects"}}
 	if s.Schedules != nil {
 		items = append(items, views.NavItem{Title: "Schedules", Path: "/schedules"})
 	}

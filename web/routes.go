@@ -52,6 +52,7 @@ func (r route) check() error {
 func (s *server) routes() []route {
 	const get, head, post = http.MethodGet, http.MethodHead, http.MethodPost
 	public := access{public: true}
+	admin := access{roles: []Role{Admin}}
 	staff := access{roles: []Role{Admin, Reviewer}}
 	all := access{roles: []Role{Admin, Reviewer, Auditor}}
 	slow := []echo.MiddlewareFunc{s.limitRate()}
@@ -82,6 +83,11 @@ func (s *server) routes() []route {
 		{get, "/sources/:source", staff, s.source, nil},
 		{get, "/events", staff, s.eventList, nil},
 		{get, "/events/:source/*", staff, s.event, nil},
+
+		{get, "/rejects", admin, s.rejects, nil},
+		{get, "/rejects/:source", admin, s.rejectList, nil},
+		{get, "/rejects/:source/:sha256", admin, s.reject, nil},
+		{get, "/rejects/:source/:sha256/bytes", admin, s.rejectBytes, often},
 
 		{get, "/schedules", staff, s.scheduleList, mail},
 		{post, "/schedules", staff, s.saveSchedule, mail},

@@ -50,6 +50,7 @@ type Deps struct {
 	Coverage Coverages
 	Sources  Sources
 	Events   Events
+	Rejects  Rejects
 	Audit    Audit
 	// Schedules may be nil: no mail is configured.
 	Schedules Schedules
@@ -219,7 +220,7 @@ func (d Deps) check() error {
 	need(d.Now != nil, "Now")
 	need(d.Rand != nil, "Rand")
 	need(d.Client != nil && d.Client.Timeout > 0, "Client with a timeout")
-	need(d.Overview != nil && d.Reports != nil && d.Packs != nil && d.Coverage != nil && d.Sources != nil && d.Events != nil, "a page's data")
+	need(d.Overview != nil && d.Reports != nil && d.Packs != nil && d.Coverage != nil && d.Sources != nil && d.Events != nil && d.Rejects != nil, "a page's data")
 	need(d.Audit != nil, "Audit")
 	errs = append(errs, d.Provider.check())
 	for _, e := range d.Engagements {

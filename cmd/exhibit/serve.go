@@ -149,7 +149,11 @@ func (w *writer) declare(ctx context.Context, only bool) error {
 	}
 	list := []ingest.Declaration{{Name: source.Own, Kind: own, System: "Exhibit"}}
 	for _, s := range w.config.Sources {
-		kind, err := w.kinds.Of(s.Name, s.Kind)
+		kind, err := w.kindOf(s)
+		if err != nil {
+			return err
+		}
+		settle, err := s.due(kind)
 		if err != nil {
 			return err
 		}
@@ -158,10 +162,10 @@ func (w *writer) declare(ctx context.Context, only bool) error {
 			return err
 		}
 		host := ""
-		if u, err := url.Parse(s.Settings["url"]); err == nil {
+		if u, err := url.Parse(cmp.Or(s.Bucket, s.Settings["url"])); err == nil {
 			host = u.Host
 		}
-		list = append(list, ingest.Declaration{Name: s.Name, Kind: kind, System: s.System, Host: host, Environment: s.Environment, Settle: s.Settle, Since: since})
+		list = append(list, ingest.Declaration{Name: s.Name, Kind: kind, System: s.System, Host: host, Environment: s.Environment, Settle: settle, Since: since})
 	}
 	return w.ledger.Declare(ctx, list, only)
 }
@@ -174,7 +178,7 @@ func (w *writer) workers() ([]*ingest.Worker, error) {
 		if err != nil {
 			return nil, err
 		}
-		if s.Push || kind.NewPuller == nil {
+		if s.Push || s.Bucket != "" || kind.NewPuller == nil {
 			continue
 		}
 		settings, err := s.settings(kind)
@@ -242,18 +246,18 @@ func (w *writer) pages(maker *reports.Maker, packs *reports.Packs, workers []*in
 		Now: time.Now, Health: health(workers), Mail: mailing})
 	return web.New(web.Deps{BaseURL: w.config.Web.BaseURL, Instance: w.config.Web.Instance, Provider: provider,
 		Sessions: web.SessionLimits{Idle: w.config.Web.Idle, Absolute: w.config.Web.Absolute}, Proxies: proxies, Zone: zone, Engagements: engagements,
-		Overview: pages.Overview, Reports: pages.Reports, Packs: pages.Packs, Coverage: pages.Coverage, Sources: pages.Sources, Events: pages.Events,
+		Overview: pages.Overview, Reports: pages.Reports, Packs: pages.Packs, Coverage: pages.Coverage, Sources: pages.Sources, Events: pages.Events, Rejects: pages.Rejects,
 		Audit: acts{w.diary}, Schedules: pages.Schedules(),
 		Log: w.log, Now: time.Now, Rand: rand.Reader, Client: &http.Client{Timeout: 20 * time.Second}})
 }
 
 // health tells the pages how the workers are doing.
-type health []*ingest.Worker
+type health []interface{ Status() ingest.Status }
 
 // Health makes health a site.Health.
 func (h health) Health(context.Context) []site.SourceHealth {
 	states := map[string]views.Health{ingest.Idle: views.OK, ingest.Reading: views.Reading, ingest.Backoff: views.BackingOff,
-		ingest.Rejected: views.TokenRejected, ingest.Stopped: views.Stopped}
+		ingest.Rejected: views.TokenRejected, ingest.Stopped: views.Stopped, ingest.Alarm: views.Alarm}
 	var list []site.SourceHealth
 	for _, w := range h {
 		s := w.Status()

@@ -204,6 +204,20 @@ func (r *rules) find(text string) *rule {
 	return ours
 }
 
+// Knows returns where the present rules file a successful event of an action, and
+// whether any but the last of them, which takes all others, fits it.
+func (k *Kind) Knows(action string) (event.Section, bool) {
+	if k.rules == nil {
+		return event.Other, false
+	}
+	text := action
+	if k.rules.fold {
+		text = strings.ToLower(text)
+	}
+	r := k.rules.find(text)
+	return r.sections[ifSuccess], !r.catchAll
+}
+
 // Len returns how many rules there are.
 func (s *SiteRules) Len() (n int) {
 	if s == nil {

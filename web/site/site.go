@@ -61,6 +61,7 @@ type Site struct {
 	Coverage Coverage
 	Sources  Sources
 	Events   Events
+	Rejects  Rejects
 }
 
 // The parts of a Site.
@@ -71,6 +72,7 @@ type (
 	Coverage struct{ *site }
 	Sources  struct{ *site }
 	Events   struct{ *site }
+	Rejects  struct{ *site }
 )
 
 var (
@@ -80,6 +82,7 @@ var (
 	_ web.Coverages = Coverage{}
 	_ web.Sources   = Sources{}
 	_ web.Events    = Events{}
+	_ web.Rejects   = Rejects{}
 )
 
 type site struct{ Deps }
@@ -95,7 +98,7 @@ func (s *Site) Schedules() web.Schedules {
 // New returns the parts that web.Deps asks for.
 func New(d Deps) *Site {
 	s := &site{d}
-	return &Site{Overview{s}, Reports{s}, Packs{s}, Coverage{s}, Sources{s}, Events{s}}
+	return &Site{Overview{s}, Reports{s}, Packs{s}, Coverage{s}, Sources{s}, Events{s}, Rejects{s}}
 }
 
 // sources lists the configured sources, then those that only the ledger knows, in

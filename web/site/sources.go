@@ -76,7 +76,7 @@ func (s *site) source(ctx context.Context, head store.Head, look reports.Look, c
 	v := views.Source{Name: name, Kind: kind.Name, Title: kind.Title, Docs: kind.Docs, Tenant: strings.Join(tenant, ", "), Health: h.State,
 		Problem: h.Problem, Advice: h.Advice, LastRead: h.LastRead, NextRead: h.NextRead, Since: c.Since,
 		Keeps: time.Duration(latest.Keeps) * time.Second, Settle: time.Duration(latest.Settle) * time.Second,
-		Cursor: head.State.Cursor(name), Told: -1, Mapping: latest.Mapping, Zone: s.Zone,
+		Cursor: head.State.Cursor(name), Told: -1, Mapping: latest.Mapping, Rules: latest.Rules, RulesFrom: rulesFrom(&head.State, latest), Zone: s.Zone,
 		Counts: views.Counts{Fetched: int64(counts.Fetched), Extra: int64(counts.Extra), Events: int64(counts.Events), Duplicates: int64(counts.Duplicates),
 			Skipped: int64(counts.Skipped), Rejects: int64(counts.Rejects), Expired: int64(counts.Expired), Late: int64(counts.Late), ClockAhead: int64(counts.ClockAhead)}}
 	if told != nil {
@@ -89,6 +89,21 @@ func (s *site) source(ctx context.Context, head store.Head, look reports.Look, c
 	var err error
 	v.LastEvent, err = s.lastEvent(ctx, head, name, lastDay)
 	return v, err
+}
+
+// rulesFrom is when the ledger first had the rules that a source has now.
+func rulesFrom(state *ledger.State, latest ledger.SourceAt) time.Time {
+	from := latest.At
+	for _, r := range slices.Backward(state.Sources) {
+		if r.Name != latest.Name {
+			continue
+		}
+		if r.Rules != latest.Rules || r.Mapping != latest.Mapping {
+			break
+		}
+		from = r.At
+	}
+	return from
 }
 
 // lastEvent asks for the newest event of a source on the last day that the ledger
@@ -113,15 +128,21 @@ func (s *site) details(ctx context.Context, head store.Head, v *views.Source) er
 			return err
 		}
 		for _, r := range reasons {
-			v.Rejects = append(v.Rejects, views.Tally{Name: r.Reason, Count: int64(r.Rejects), First: r.First, Last: r.Last})
+			v.Rejects = append(v.Rejects, views.Tally{Name: r.Reason, Count: int64(r.Rejects), First: r.First, Last: r.Last,
+				Path: views.RejectListPath(views.RejectFilter{Source: v.Name, Reason: r.Reason})})
 		}
 	}
+	kind, _ := s.kind(&head.State, v.Name)
 	types, err := s.unmapped(ctx, head, v.Name)
 	if err != nil {
 		return err
 	}
 	for _, t := range types {
-		v.Unmapped = append(v.Unmapped, views.Tally{Name: t.Action, Count: int64(t.Events), First: t.First, Last: t.Last})
+		tally := views.Tally{Name: t.Action, Count: int64(t.Events), First: t.First, Last: t.Last, Path: web.EventPath(v.Name, t.Example, t.Last)}
+		if section, known := kind.Knows(t.Action); known {
+			tally.Note = "the present rules file it under " + string(section)
+		}
+		v.Unmapped = append(v.Unmapped, tally)
 	}
 	return nil
 }

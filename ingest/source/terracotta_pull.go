@@ -11,8 +11,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-
-	"exhibit/internal/coverage"
 )
 
 const (
@@ -27,10 +25,10 @@ const (
 
 // terracottaPuller reads the audit log of one organisation by dates. Its vendor
 // publishes neither in which zone dates are meant nor whether the last one is
-// included: a day more on either side holds the window in every case. Nor does it
-// publish what an answer looks like, how it goes on, and how long it can be:
-// terracottaPage knows the usual forms, and an answer that may have been cut is
-// never taken for a whole one.
+// included: it asks for days that hold the window in every case. Nor does it publish
+// what an answer looks like, how it goes on, and how long it can be: terracottaPage
+// knows the usual forms, and an answer that may have been cut is never taken for a
+// whole one.
 type terracottaPuller struct {
 	*caller
 	base  *url.URL
@@ -71,14 +69,8 @@ func newTerracottaPuller(c Config) (Puller, error) {
 func (p *terracottaPuller) Pull(ctx context.Context, ask Ask, page func(Page) error) (Answer, error) {
 	p.requests = 0
 	r := terracottaRead{terracottaPuller: p, deliver: page, given: map[[sha256.Size]byte]int{}}
-	days := coverage.Touched(ask.Window)
-	from, to := days.From.Add(-day), days.To.Add(day)
-	if tomorrow := p.now().UTC().Truncate(day).Add(day); to.After(tomorrow) {
-		to = tomorrow // a date further ahead could be refused
-	}
-	if !from.Before(to) {
-		from = to.Add(-day)
-	}
+	// The dates of the window where it is the earliest on earth, and the latest.
+	from, to := ask.Window.From.UTC().Add(-12*time.Hour).Truncate(day), ask.Window.To.UTC().Add(14*time.Hour).Truncate(day).Add(day)
 	err := r.days(ctx, from, to)
 	return Answer{Total: -1, Requests: p.requests, Through: r.through}, err
 }

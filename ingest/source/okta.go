@@ -15,15 +15,15 @@ func okta() Kind {
 	o := &oktaLog{rules: mustRules("okta")}
 	logged := Ability{Grade: Logged}
 	return Kind{
-		Name:   "okta",
-		Title:  "Okta System Log",
-		Docs:   "https://developer.okta.com/docs/reference/system-log-query/",
-		Keeps:  90 * 24 * time.Hour,
-		Settle: 10 * time.Minute,
-		// Until it is pulled, by following the links of its API, it is pushed or imported.
-		Shape:   Pushed,
-		Mapping: oktaMapping,
-		Rules:   o.rules.hash,
+		Name:     "okta",
+		Title:    "Okta System Log",
+		Docs:     "https://developer.okta.com/docs/reference/system-log-query/",
+		Keeps:    90 * 24 * time.Hour,
+		Settle:   10 * time.Minute,
+		Shape:    Follow,
+		Mapping:  oktaMapping,
+		Rules:    o.rules.hash,
+		Settings: oktaSettings(),
 		Abilities: map[event.Section]Ability{
 			event.Logins:           {Partly, "sign-ins to Okta, and assertions issued to apps; whether the app let the person in, the app's own log tells"},
 			event.FailedAuth:       {Partly, "failed sign-ins to Okta; where passwords are checked by another identity provider, it logs the ones that fail there"},
@@ -39,6 +39,7 @@ func okta() Kind {
 		Lacks:     []string{"organisation", "scope.workspace", "scope.project", "scope.account"},
 		Wraps:     []string{"data.events", "events"},
 		Normalize: o.normalize,
+		NewPuller: newOktaPuller,
 		rules:     o.rules,
 	}
 }

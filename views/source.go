@@ -12,6 +12,7 @@ const (
 	BackingOff    Health = "backing-off"
 	TokenRejected Health = "token-rejected"
 	Stopped       Health = "stopped"
+	Alarm         Health = "alarm"       // read, and what it holds is not what it should be
 	ImportOnly    Health = "import-only" // events come as files
 )
 

@@ -281,7 +281,7 @@ func SourcePage(s Source) templ.Component {
 			return templ_7745c5c3_Err
 		}
 		if s.Problem != "" || s.Advice != "" {
-			var templ_7745c5c3_Var16 = []any{"notice", templ.KV("bad", s.Health == TokenRejected || s.Health == Stopped)}
+			var templ_7745c5c3_Var16 = []any{"notice", templ.KV("bad", s.Health == TokenRejected || s.Health == Stopped || s.Health == Alarm)}
 			templ_7745c5c3_Err = templ.RenderCSSItems(ctx, templ_7745c5c3_Buffer, templ_7745c5c3_Var16...)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err

@@ -19,6 +19,10 @@ var errEnough = errors.New("enough")
 // checkSources asks every polled source for its last minutes.
 func checkSources(ctx context.Context, s *installation, report func(string, error)) {
 	for _, c := range s.config.Sources {
+		if c.Bucket != "" {
+			report("source "+c.Name, trySourceBucket(ctx, s, c))
+			continue
+		}
 		kind, err := s.kinds.Of(c.Name, c.Kind)
 		if err == nil && (c.Push || kind.NewPuller == nil) {
 			continue

@@ -87,6 +87,7 @@ type Source struct {
 	Keeps       time.Duration     `yaml:"keeps"`       // how long the vendor keeps events, by plan or setting: 720h; default: the kind's, the shortest
 	Every       time.Duration     `yaml:"every"`       // between polls; default 1m
 	Push        bool              `yaml:"push"`        // true: imports only, nothing is polled
+	Bucket      string            `yaml:"bucket"`      // read from here instead: s3://NAME/FOLDER?region=REGION, gs://, azblob:// or file://
 	Map         string            `yaml:"map"`         // kind json: file that says where a record says what
 	Settings    map[string]string `yaml:"settings"`    // as the kind has them; secrets as NAME_file or NAME_env
 }
@@ -134,6 +135,7 @@ func LoadConfig(path string) (c Config, err error) {
 		c.Data = filepath.Join(filepath.Dir(path), c.Data)
 	}
 	c.Mail.mailPaths(filepath.Dir(path))
+	c.bucketPaths(filepath.Dir(path))
 	c.kindPaths(filepath.Dir(path))
 	if err := c.check(); err != nil {
 		return Config{}, fmt.Errorf("configuration %s: %w", path, err)
@@ -159,6 +161,9 @@ func (c *Config) complete() {
 	for i := range c.Sources {
 		if c.Sources[i].Every == 0 {
 			c.Sources[i].Every = time.Minute
+			if c.Sources[i].Bucket != "" {
+				c.Sources[i].Every = everyBucket
+			}
 		}
 	}
 	for i := range c.Engagements {

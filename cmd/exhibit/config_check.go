@@ -51,6 +51,9 @@ func (c *Config) check() error {
 		if _, err := parseMoment(s.Since, c.Zone); err != nil {
 			add("source %q: since: %w", s.Name, err)
 		}
+		if err := s.checkBucket(); err != nil {
+			errs = append(errs, err)
+		}
 		if s.Every < time.Second {
 			add("source %q: every: %s is too often", s.Name, s.Every)
 		}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -62,6 +63,17 @@ func (w *writer) serve(ctx context.Context, ready func(address string)) error {
 	if err != nil {
 		return err
 	}
+	buckets, err := w.buckets(ctx)
+	if err != nil {
+		return err
+	}
+	var states health
+	for _, worker := range workers {
+		states = append(states, worker)
+	}
+	for _, worker := range buckets {
+		states = append(states, worker)
+	}
 	maker, err := w.maker()
 	if err != nil {
 		return err
@@ -74,7 +86,7 @@ func (w *writer) serve(ctx context.Context, ready func(address string)) error {
 	if err != nil {
 		return err
 	}
-	handler, err := w.pages(maker, packs, workers, mailing)
+	handler, err := w.pages(maker, packs, states, mailing)
 	if err != nil {
 		return err
 	}
@@ -92,6 +104,9 @@ func (w *writer) serve(ctx context.Context, ready func(address string)) error {
 
 	group, ctx := errgroup.WithContext(ctx)
 	for _, worker := range workers {
+		group.Go(func() error { return worker.Run(ctx) })
+	}
+	for _, worker := range buckets {
 		group.Go(func() error { return worker.Run(ctx) })
 	}
 	group.Go(func() error { return packs.Run(ctx) })
@@ -149,7 +164,7 @@ func (w *writer) declare(ctx context.Context, only bool) error {
 	}
 	list := []ingest.Declaration{{Name: source.Own, Kind: own, System: "Exhibit"}}
 	for _, s := range w.config.Sources {
-		kind, err := w.kindOf(s)
+		kind, err := w.sourceKind(s)
 		if err != nil {
 			return err
 		}
@@ -210,7 +225,7 @@ func (c *Config) provider() (web.Provider, error) {
 	return web.Provider{Issuer: o.Issuer, ClientID: o.ClientID, ClientSecret: clientSecret, Scopes: o.Scopes, GroupsClaim: o.GroupsClaim, Roles: o.Roles}, err
 }
 
-func (w *writer) pages(maker *reports.Maker, packs *reports.Packs, workers []*ingest.Worker, mailing *site.Mailing) (http.Handler, error) {
+func (w *writer) pages(maker *reports.Maker, packs *reports.Packs, states health, mailing *site.Mailing) (http.Handler, error) {
 	provider, err := w.config.provider()
 	if err != nil {
 		return nil, err
@@ -243,7 +258,7 @@ func (w *writer) pages(maker *reports.Maker, packs *reports.Packs, workers []*in
 		names = append(names, s.Name)
 	}
 	pages := site.New(site.Deps{DB: w.db, Reader: maker.Reader, Maker: maker, Packs: packs, Kinds: w.kinds.Kinds, Names: names, Zone: zone,
-		Now: time.Now, Health: health(workers), Mail: mailing})
+		Now: time.Now, Health: states, Mail: mailing})
 	return web.New(web.Deps{BaseURL: w.config.Web.BaseURL, Instance: w.config.Web.Instance, Provider: provider,
 		Sessions: web.SessionLimits{Idle: w.config.Web.Idle, Absolute: w.config.Web.Absolute}, Proxies: proxies, Zone: zone, Engagements: engagements,
 		Overview: pages.Overview, Reports: pages.Reports, Packs: pages.Packs, Coverage: pages.Coverage, Sources: pages.Sources, Events: pages.Events, Rejects: pages.Rejects,

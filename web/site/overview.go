@@ -105,7 +105,7 @@ func sourceTasks(s reports.SourceCoverage, h SourceHealth, counts ledger.Batch, 
 	days := &views.Link{Text: "Open coverage", Path: "/coverage"}
 	var out []views.Task
 	switch h.State {
-	case views.TokenRejected, views.Stopped, views.BackingOff:
+	case views.TokenRejected, views.Stopped, views.BackingOff, views.Alarm:
 		severity := views.Act
 		if h.State == views.BackingOff {
 			severity = views.Look

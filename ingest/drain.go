@@ -6,12 +6,12 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"sync"
 	"time"
 
 	"exhibit/ingest/source"
 	"exhibit/ingest/spool"
-	"exhibit/internal/coverage"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -36,6 +36,7 @@ type Spool interface {
 	Arrived() <-chan struct{}
 	State() jsontext.Value
 	Commit(mark uint64, state jsontext.Value) error
+	Status() spool.Status
 }
 
 // DrainOptions are the parts of a Drain.
@@ -84,13 +85,6 @@ type DrainStatus struct {
 	Sources map[string]Hearing
 }
 
-// A Hearing is what is known of a pushed source.
-type Hearing struct {
-	Last        time.Time    // arrival
-	Off         bool         // the source said that its log is switched off
-	Uncommitted coverage.Set // heard, not yet committed
-}
-
 // NewDrain returns a drain, which goes on where the one before left the spool.
 func NewDrain(o DrainOptions) (*Drain, error) {
 	if o.After == nil {
@@ -106,6 +100,9 @@ func NewDrain(o DrainOptions) (*Drain, error) {
 			return nil, fmt.Errorf("ingest: what the spool keeps of its sources: %w", err)
 		}
 	}
+	for name, h := range d.hearings {
+		d.status.Sources[name] = Hearing{Last: h.Last, Off: !h.on()}
+	}
 	return d, nil
 }
 
@@ -114,10 +111,7 @@ func (d *Drain) Status() DrainStatus {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	s := d.status
-	s.Sources = make(map[string]Hearing, len(d.status.Sources))
-	for name, h := range d.status.Sources {
-		s.Sources[name] = h
-	}
+	s.Sources = maps.Clone(s.Sources)
 	return s
 }
 

@@ -43,6 +43,7 @@ type Status struct {
 	Read        time.Time    // when it was last read to its end
 	Missing     coverage.Set // what the last turn found missing and readable
 	Uncommitted coverage.Set // covered, not yet committed
+	Method      string       // of Uncommitted; empty: read
 	Told        *ledger.Told // of the last read
 	Requests    int          // of the last read
 	Note        string       // what was out of the ordinary since the start, and is dealt with

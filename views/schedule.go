@@ -75,18 +75,18 @@ type ScheduleForm struct {
 	Name, Framework, Period      string
 	Kind, Weekday, Day, Month    string
 	Time, Cron, Zone, Recipients string
-	Directory, Grace             string
+	Place, Grace                 string // Place: "directory:NAME" or "bucket:NAME" that gets the pack
 	Attach                       bool
 	Sources                      []string
 
-	Problem     string
-	Frameworks  []FrameworkChoice
-	AllSources  []string
-	Zones       []string
-	Periods     []string
-	Kinds       []string
-	Directories []string
-	Domains     []string
+	Problem    string
+	Frameworks []FrameworkChoice
+	AllSources []string
+	Zones      []string
+	Periods    []string
+	Kinds      []string
+	Places     []string
+	Domains    []string
 }
 
 // A SchedulePreview is the mail that a schedule would send now.

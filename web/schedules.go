@@ -93,7 +93,7 @@ func parseSchedule(id string, form url.Values) (views.ScheduleForm, error) {
 	get := func(name string) string { return strings.TrimSpace(form.Get(name)) }
 	f := views.ScheduleForm{ID: id, Version: get("version"), Name: get("name"), Framework: get("framework"), Period: get("period"), Kind: get("kind"),
 		Weekday: get("weekday"), Day: get("day"), Month: get("month"), Time: get("time"), Cron: get("cron"), Zone: get("zone"), Recipients: get("recipients"),
-		Directory: get("directory"), Grace: get("grace"), Attach: get("attach") != ""}
+		Place: get("place"), Grace: get("grace"), Attach: get("attach") != ""}
 	for _, name := range form["source"] {
 		if name != "" && !slices.Contains(f.Sources, name) {
 			f.Sources = append(f.Sources, name)

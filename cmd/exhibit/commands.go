@@ -283,6 +283,7 @@ func (cmd checkCmd) Run(ctx context.Context, c *cli, log *slog.Logger) error {
 	}
 	if config.Mail.enabled() || cmd.Mail != "" {
 		report("mail", checkMail(ctx, config, cmd.Mail, log))
+		config.Mail.checkPlaces(ctx, report)
 	}
 	if failed {
 		return errFound

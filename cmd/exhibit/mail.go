@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -17,6 +18,7 @@ import (
 	"time"
 
 	"exhibit/ingest/source"
+	"exhibit/internal/bucket"
 	"exhibit/internal/event"
 	"exhibit/internal/pack"
 	"exhibit/reports"
@@ -43,7 +45,10 @@ type Mail struct {
 	MaxSize      Size          `yaml:"max_size"`  // of a mail with its pack, where the server takes more; default 25MiB
 	// Directories may get packs too: name → path.
 	Directories map[string]string `yaml:"directories"`
-	Checkpoint  CheckpointMail    `yaml:"checkpoint"`
+	// Buckets may get packs too: name → URL, such as s3://evidence?region=eu-central-1.
+	// Credentials come from where the provider's tools look for them.
+	Buckets    map[string]string `yaml:"buckets"`
+	Checkpoint CheckpointMail    `yaml:"checkpoint"`
 	// Mailbox is a directory that keeps mails instead of sending them, for a trial.
 	Mailbox string `yaml:"mailbox"`
 }
@@ -77,7 +82,7 @@ func (m *Mail) check() error {
 	var errs []error
 	add := func(format string, args ...any) { errs = append(errs, fmt.Errorf("mail."+format, args...)) }
 	if !m.enabled() {
-		if m.From != "" || len(m.Domains)+len(m.Checkpoint.To)+len(m.Directories) > 0 {
+		if m.From != "" || len(m.Domains)+len(m.Checkpoint.To)+len(m.Directories)+len(m.Buckets) > 0 {
 			add("server: name the mail server")
 		}
 		return errors.Join(errs...)
@@ -100,6 +105,11 @@ func (m *Mail) check() error {
 	for _, to := range m.Checkpoint.To {
 		if err := schedule.CheckAddress(to, nil); err != nil {
 			add("checkpoint.to: %w", err)
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(m.Buckets)) {
+		if u, err := url.Parse(m.Buckets[name]); err != nil || u.Scheme == "" || u.User != nil {
+			add("buckets.%s: it is not a URL like s3://NAME?region=REGION, without credentials", name)
 		}
 	}
 	if m.User == "" && m.PasswordFile+m.PasswordEnv != "" {
@@ -168,6 +178,7 @@ func (w *writer) mailing(ctx context.Context, maker *reports.Maker, packs *repor
 	}
 	evidence := &schedule.FromReports{Maker: maker, Packs: packs, Base: strings.TrimSuffix(w.config.Web.BaseURL, "/"), Now: time.Now, Collected: w.polled}
 	runner := &schedule.Runner{Records: desk.Records, Evidence: evidence, Post: post, Directories: schedule.Directories{Paths: m.Directories, Packs: open},
+		Buckets: schedule.Buckets{URLs: m.Buckets, Packs: open, Timeout: bucketTimeout},
 		Domains: m.Domains, MailDomain: m.sender().Domain(), Diary: scheduleDiary(w.diary), Now: time.Now, Slog: w.log, After: time.After, Wake: wake}
 	shown := &site.Mailing{Desk: desk, Evidence: evidence}
 	if box, ok := post.(schedule.Mailbox); ok {
@@ -176,17 +187,20 @@ func (w *writer) mailing(ctx context.Context, maker *reports.Maker, packs *repor
 	return runner, shown, nil
 }
 
-// polled reports whether a source is asked for what it has.
+// bucketTimeout is how long a pack may be on its way into a bucket.
+const bucketTimeout = time.Hour
+
+// polled reports whether a source is asked for what it has, or read from a bucket.
 func (s *installation) polled(name string) bool {
 	return slices.ContainsFunc(s.config.Sources, func(c Source) bool {
-		kind, err := source.Lookup(s.kinds, c.Kind)
-		return c.Name == name && err == nil && !c.Push && kind.NewPuller != nil
+		kind, err := source.Lookup(source.Kinds(), c.Kind)
+		return c.Name == name && err == nil && (c.Bucket != "" || !c.Push && kind.NewPuller != nil)
 	})
 }
 
 func (s *installation) desk(frameworks []framework.Framework) *schedule.Desk {
 	return &schedule.Desk{Records: schedule.Stored{DB: s.db}, Frameworks: frameworks, Domains: s.config.Mail.Domains,
-		Directories: slices.Sorted(maps.Keys(s.config.Mail.Directories)), Rand: rand.Reader, Now: time.Now}
+		Directories: slices.Sorted(maps.Keys(s.config.Mail.Directories)), Buckets: slices.Sorted(maps.Keys(s.config.Mail.Buckets)), Rand: rand.Reader, Now: time.Now}
 }
 
 // scheduleDiary keeps what runners do as events of Exhibit.
@@ -265,6 +279,33 @@ func checkMail(ctx context.Context, config Config, to string, log *slog.Logger) 
 		return errors.New(out.Reply)
 	}
 	return nil
+}
+
+// checkPlaces tries the directories and buckets that packs go to.
+func (m *Mail) checkPlaces(ctx context.Context, report func(string, error)) {
+	for _, name := range slices.Sorted(maps.Keys(m.Directories)) {
+		info, err := os.Stat(m.Directories[name])
+		if err == nil && !info.IsDir() {
+			err = fmt.Errorf("%s is not a directory", m.Directories[name])
+		}
+		report("directory "+name, err)
+	}
+	for _, name := range slices.Sorted(maps.Keys(m.Buckets)) {
+		report("bucket "+name, tryPlace(ctx, m.Buckets[name]))
+	}
+}
+
+// tryPlace looks whether a bucket is there and may be listed.
+func tryPlace(ctx context.Context, address string) error {
+	b, err := bucket.Open(ctx, address)
+	if err != nil {
+		return err
+	}
+	there, err := b.IsAccessible(ctx)
+	if err == nil && !there {
+		err = errors.New("there is no such bucket, or it is not open to these credentials")
+	}
+	return errors.Join(err, b.Close())
 }
 
 // mailPaths makes paths of the section meant from where the file is.

@@ -31,6 +31,7 @@ type Desk struct {
 	Frameworks  []framework.Framework
 	Domains     []string // that mail may go to
 	Directories []string // names
+	Buckets     []string // names
 	Rand        io.Reader
 	Now         func() time.Time
 	Wake        func() // tells the runner; may be nil
@@ -122,6 +123,9 @@ func (d *Desk) Check(s Schedule) error {
 	}
 	if s.Directory != "" && !slices.Contains(d.Directories, s.Directory) {
 		errs = append(errs, fmt.Errorf("there is no directory %q: the configuration names them (mail.directories)", cut(s.Directory)))
+	}
+	if s.Bucket != "" && !slices.Contains(d.Buckets, s.Bucket) {
+		errs = append(errs, fmt.Errorf("there is no bucket %q: the configuration names them (mail.buckets)", cut(s.Bucket)))
 	}
 	if err := errors.Join(append(errs, s.Check(d.Domains))...); err != nil {
 		return InputError{err}

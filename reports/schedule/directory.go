@@ -25,11 +25,17 @@ func (d Directories) Send(_ context.Context, p Parcel) Outcome {
 	if !ok {
 		return Outcome{State: Failed, Reply: fmt.Sprintf("the configuration has no directory %q (mail.directories)", name)}
 	}
-	path := filepath.Join(dir, strings.TrimSuffix(fileName(p.Letter.File), ".zip")+"-"+p.MessageID[:8]+".zip")
+	path := filepath.Join(dir, packName(p))
 	if err := d.put(p.Pack, path); err != nil {
 		return Outcome{State: Deferred, Reply: oneLine(err.Error())}
 	}
 	return Outcome{State: Sent, Reply: "written to " + path}
+}
+
+// packName is the name of a pack in a directory or bucket: its own, with the id of the
+// delivery, so that no two deliveries have the same.
+func packName(p Parcel) string {
+	return strings.TrimSuffix(fileName(p.Letter.File), ".zip") + "-" + p.MessageID[:8] + ".zip"
 }
 
 func (d Directories) put(id, path string) error {

@@ -97,6 +97,8 @@ type invented struct {
 	ready func(s Schedule, span Span) bool
 	make  func() error
 	made  int
+	// letter is what all runs say; nil: an invented one.
+	letter *Letter
 }
 
 func (e *invented) Ready(_ context.Context, s Schedule, span Span) (bool, string, error) {
@@ -113,6 +115,10 @@ func (e *invented) Make(_ context.Context, s Schedule, r Run) (string, *Letter, 
 		}
 	}
 	e.made++
+	if e.letter != nil {
+		letter := *e.letter
+		return fmt.Sprintf("pack-%d", e.made), &letter, nil
+	}
 	return fmt.Sprintf("pack-%d", e.made), &Letter{Kind: "evidence", Subject: "Evidence for " + r.Span.Words()}, nil
 }
 
@@ -138,6 +144,6 @@ func monthly(id, zone string, day, hour, minute int, at time.Time) Schedule {
 func newRunner(t *testing.T, m *memory, e *invented, p post, now *time.Time) (*Runner, *[]Entry) {
 	t.Helper()
 	entries := new([]Entry)
-	return &Runner{Records: m, Evidence: e, Post: p, Directories: p, MailDomain: "example.com", Now: func() time.Time { return *now }, Slog: slog.New(slog.DiscardHandler),
+	return &Runner{Records: m, Evidence: e, Post: p, Directories: p, Buckets: p, MailDomain: "example.com", Now: func() time.Time { return *now }, Slog: slog.New(slog.DiscardHandler),
 		Diary: func(_ context.Context, x Entry) error { *entries = append(*entries, x); return nil }}, entries
 }

@@ -32,8 +32,9 @@ type Runner struct {
 	Records  Records
 	Evidence Evidence
 	Post     Post
-	// Directories puts packs into directories of the configuration, by name.
+	// Directories and Buckets put packs into those that the configuration names.
 	Directories Post
+	Buckets     Post
 	Domains     []string // that mail may go to; none: all
 	MailDomain  string   // of Message-IDs
 	Diary       func(ctx context.Context, e Entry) error
@@ -170,12 +171,12 @@ func (r *Runner) make(ctx context.Context, book *Book, history []Schedule, run R
 	run.Number, run.At = run.Number+1, r.Now().UTC()
 	switch {
 	case err == nil:
-		run.State, run.Problem, run.Pack, run.Letter, run.Targets = Made, "", packID, letter, s.targets()
+		run.State, run.Problem, run.Pack, run.Letter, run.Targets = Made, "", packID, letter, s.Targets()
 	default:
 		r.Slog.Error("run not made", "run", run.ID(), "error", err)
 		run.State, run.Problem = Broken, r.Evidence.Problem(err)
 		if run.At.Sub(run.First) >= giveUp || run.By != "" {
-			run.State, run.Letter, run.Targets = Made, problemLetter(s, run), s.targets()
+			run.State, run.Letter, run.Targets = Made, problemLetter(s, run), s.Targets()
 		}
 	}
 	if run.Letter != nil {
@@ -237,19 +238,25 @@ func (r *Runner) add(ctx context.Context, d *Delivery, change func(*Delivery)) e
 
 // send has one conversation about a delivery.
 func (r *Runner) send(ctx context.Context, newest Schedule, run Run, d Delivery) error {
-	post, directory, domains := r.Post, "", r.Domains
+	post, domains := r.Post, r.Domains
 	if run.Schedule == Checkpoint {
 		domains = nil // the configuration names these addresses itself
 	}
-	if name, ok := strings.CutPrefix(d.Target, directoryPrefix); ok {
-		post, directory = r.Directories, name
-	} else if err := CheckAddress(d.Target, domains); err != nil {
-		return r.skip(ctx, d, err.Error())
+	switch {
+	case strings.HasPrefix(d.Target, directoryPrefix):
+		post = r.Directories
+	case strings.HasPrefix(d.Target, bucketPrefix):
+		post = r.Buckets
+	default:
+		if err := CheckAddress(d.Target, domains); err != nil {
+			return r.skip(ctx, d, err.Error())
+		}
 	}
+	stored := strings.HasPrefix(d.Target, directoryPrefix) || strings.HasPrefix(d.Target, bucketPrefix)
 	if newest.State == Removed {
 		return r.skip(ctx, d, "the schedule was removed before this was sent")
 	}
-	if directory != "" && run.Pack == "" {
+	if stored && run.Pack == "" {
 		return r.skip(ctx, d, "there is no pack to put there")
 	}
 	if err := r.add(ctx, &d, func(next *Delivery) {

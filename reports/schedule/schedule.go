@@ -47,6 +47,7 @@ type Schedule struct {
 	Zone       string     `json:"zone"`
 	Recipients []string   `json:"recipients,omitempty"` // addresses
 	Directory  string     `json:"directory,omitempty"`  // name of a configured directory that gets the pack
+	Bucket     string     `json:"bucket,omitempty"`     // name of a configured bucket that gets it
 	Attach     bool       `json:"attach"`               // attach the pack where it is small enough
 	Grace      int        `json:"grace"`                // hours that a run waits for coverage at the most
 	By         string     `json:"by"`                   // who made this version
@@ -84,7 +85,7 @@ func (s *Schedule) Check(domains []string) error {
 	if s.Grace < 0 || s.Grace > maxGrace {
 		add(fmt.Errorf("a run may wait for coverage for 0 to %d hours, not %d", maxGrace, s.Grace))
 	}
-	if len(s.Recipients) == 0 && s.Directory == "" {
+	if len(s.Recipients) == 0 && s.Directory == "" && s.Bucket == "" {
 		add(errors.New("name at least one address that the mail goes to"))
 	}
 	if len(s.Recipients) > maxRecipients {
@@ -114,14 +115,20 @@ func CheckAddress(to string, domains []string) error {
 	return nil
 }
 
-// targets lists what a run of the schedule delivers to.
-func (s *Schedule) targets() []string {
+// Targets lists what a run of the schedule delivers to.
+func (s *Schedule) Targets() []string {
 	out := slices.Clone(s.Recipients)
 	if s.Directory != "" {
 		out = append(out, directoryPrefix+s.Directory)
 	}
+	if s.Bucket != "" {
+		out = append(out, bucketPrefix+s.Bucket)
+	}
 	return out
 }
 
-// directoryPrefix marks a target that is a directory. No address begins so.
-const directoryPrefix = "directory:"
+// Prefixes mark targets that are directories and buckets. No address has a colon there.
+const (
+	directoryPrefix = "directory:"
+	bucketPrefix    = "bucket:"
+)

@@ -28,7 +28,7 @@ func (s Schedules) Form(ctx context.Context, id string) (views.ScheduleForm, err
 	e := one.Every
 	return views.ScheduleForm{ID: one.ID, Version: strconv.Itoa(one.Version), Name: one.Name, Framework: one.Framework, Period: one.Period, Kind: e.Kind, Weekday: e.Weekday.String(),
 		Day: strconv.Itoa(max(e.Day, 1)), Month: max(e.Month, time.January).String(), Time: fmt.Sprintf("%02d:%02d", e.Hour, e.Minute), Cron: e.Cron, Zone: one.Zone,
-		Recipients: strings.Join(one.Recipients, ", "), Directory: one.Directory, Grace: strconv.Itoa(one.Grace), Attach: one.Attach, Sources: one.Sources}, nil
+		Recipients: strings.Join(one.Recipients, ", "), Place: placeOf(one), Grace: strconv.Itoa(one.Grace), Attach: one.Attach, Sources: one.Sources}, nil
 }
 
 // Options implements web.Schedules.
@@ -39,8 +39,35 @@ func (s Schedules) Options(ctx context.Context, f views.ScheduleForm) (views.Sch
 	}
 	f.AllSources = s.sources(&head.State)
 	f.Frameworks, err = Reports{s.site}.Frameworks(ctx)
-	f.Periods, f.Kinds, f.Directories, f.Domains = schedule.Words(), schedule.Kinds(), s.Desk.Directories, s.Desk.Domains
+	f.Periods, f.Kinds, f.Places, f.Domains = schedule.Words(), schedule.Kinds(), s.places(), s.Desk.Domains
 	return f, err
+}
+
+// How the form names a directory or bucket for the pack.
+const (
+	directoryPlace = "directory:"
+	bucketPlace    = "bucket:"
+)
+
+func placeOf(s schedule.Schedule) string {
+	switch {
+	case s.Bucket != "":
+		return bucketPlace + s.Bucket
+	case s.Directory != "":
+		return directoryPlace + s.Directory
+	}
+	return ""
+}
+
+func (s Schedules) places() []string {
+	var out []string
+	for _, name := range s.Desk.Directories {
+		out = append(out, directoryPlace+name)
+	}
+	for _, name := range s.Desk.Buckets {
+		out = append(out, bucketPlace+name)
+	}
+	return out
 }
 
 // parse reads a form. What it cannot read it leaves for Check to refuse.
@@ -52,10 +79,15 @@ func parse(f views.ScheduleForm) (schedule.Schedule, error) {
 		}
 		return n
 	}
-	out := schedule.Schedule{ID: f.ID, Name: f.Name, Framework: f.Framework, Sources: f.Sources, Period: f.Period, Zone: cmp.Or(f.Zone, "UTC"), Directory: f.Directory,
+	out := schedule.Schedule{ID: f.ID, Name: f.Name, Framework: f.Framework, Sources: f.Sources, Period: f.Period, Zone: cmp.Or(f.Zone, "UTC"),
 		Attach: f.Attach, Grace: number(cmp.Or(f.Grace, "0")), Every: schedule.Recurrence{Kind: f.Kind}}
 	if f.ID != "" {
 		out.Version = number(f.Version)
+	}
+	if name, ok := strings.CutPrefix(f.Place, bucketPlace); ok {
+		out.Bucket = name
+	} else {
+		out.Directory = strings.TrimPrefix(f.Place, directoryPlace)
 	}
 	for _, to := range strings.FieldsFunc(f.Recipients, func(r rune) bool { return r == ',' || r == ';' }) {
 		if to = strings.TrimSpace(to); to != "" {

@@ -54,13 +54,10 @@ func (s Schedules) List(ctx context.Context) (views.Schedules, error) {
 }
 
 func (s Schedules) view(one schedule.Schedule) views.Schedule {
-	v := views.Schedule{ID: one.ID, Name: one.Name, Sources: one.Sources, Period: one.Period, Every: one.Every.Words(), At: one.Zone, Targets: one.Recipients,
+	v := views.Schedule{ID: one.ID, Name: one.Name, Sources: one.Sources, Period: one.Period, Every: one.Every.Words(), At: one.Zone, Targets: one.Targets(),
 		Grace: one.Grace, Attach: one.Attach, State: string(one.State), BuiltIn: one.ID == schedule.Checkpoint, By: one.By, Since: one.At, Version: one.Version, Zone: s.Zone}
 	if one.Framework != "" {
 		v.Framework = s.choice(one.Framework).Title
-	}
-	if one.Directory != "" {
-		v.Targets = append(v.Targets[:len(v.Targets):len(v.Targets)], "directory:"+one.Directory)
 	}
 	if one.State == schedule.Active {
 		for _, o := range one.Next(s.Now(), 3) {

@@ -60,6 +60,8 @@ func newDatadogPuller(c Config) (Puller, error) {
 	site := cmp.Or(c.Settings["site"], "datadoghq.com")
 	base, err := apiURL(cmp.Or(c.Settings["url"], "https://api."+site))
 	switch {
+	case strings.Trim(strings.ToLower(site), "abcdefghijklmnopqrstuvwxyz0123456789.-") != "":
+		return nil, fmt.Errorf("source %s: setting site: want a name like datadoghq.eu", c.Name)
 	case err != nil:
 		return nil, fmt.Errorf("source %s: %w", c.Name, err)
 	case c.Settings["api_key"] == "" || c.Settings["application_key"] == "":

@@ -93,11 +93,16 @@ func (v *entraRecord) property(f *fields, name string) {
 	}
 }
 
+// nobodyID stands where there is no user: a service principal signed in.
+const nobodyID = "00000000-0000-0000-0000-000000000000"
+
 // party reads what says who did what to what.
 func (v *entraRecord) party(f *fields, name string) {
 	switch name {
 	case "userId":
-		v.user = f.text()
+		if id := f.text(); id != nobodyID {
+			v.user = id
+		}
 	case "userDisplayName":
 		v.userName = f.text()
 	case "userPrincipalName":

@@ -61,7 +61,7 @@ func newCaller(c Config, perSecond float64) *caller {
 	}
 	out.limit = rate.NewLimiter(rate.Limit(perSecond), 1)
 	out.http = &http.Client{
-		Transport: &limited{transport, out.limit, &out.requests},
+		Transport: &limited{transport, out},
 		Timeout:   out.retry.Timeout, // of one attempt, its body included
 		// An API does not redirect; whoever does (a captive portal) is not the API.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
@@ -71,16 +71,15 @@ func newCaller(c Config, perSecond float64) *caller {
 
 // limited holds requests back.
 type limited struct {
-	next    http.RoundTripper
-	limit   *rate.Limiter
-	counter *int
+	next   http.RoundTripper
+	caller *caller
 }
 
 func (l *limited) RoundTrip(r *http.Request) (*http.Response, error) {
-	if err := l.limit.Wait(r.Context()); err != nil {
+	if err := l.caller.limit.Wait(r.Context()); err != nil {
 		return nil, err
 	}
-	*l.counter++
+	l.caller.requests++
 	return l.next.RoundTrip(r)
 }
 

@@ -103,8 +103,7 @@ func (c *caller) budget(config Config, perHour int) error {
 	if err != nil || n < 1 || n > 10_000_000 {
 		return errors.New("setting requests_per_hour: want a number from 1 to 10000000")
 	}
-	c.limit.SetLimit(rate.Limit(float64(n) / 3600))
-	c.limit.SetBurst(max(n/10, 1))
+	c.limit = rate.NewLimiter(rate.Limit(float64(n)/3600), max(n/10, 1))
 	return nil
 }
 

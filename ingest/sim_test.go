@@ -132,6 +132,16 @@ func newSimulation(t *testing.T, tr trial, seed uint64) *simulation {
 	return s
 }
 
+// kindOf returns the row of a kind.
+func kindOf(t *testing.T, name string) source.Kind {
+	t.Helper()
+	k, err := source.Lookup(source.Kinds(), name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return k
+}
+
 // since is the configured start: half of what the vendor keeps lies before the first turn.
 func (s *simulation) since() time.Time { return s.began.Add(-s.keeps / 2) }
 

@@ -40,6 +40,7 @@ type cli struct {
 	Redrive   redriveCmd   `cmd:"" help:"Take rejects through the pipeline again, after a fix."`
 	Accept    acceptCmd    `cmd:"" help:"Let the writer start although the clock jumped or the store lost records."`
 	Adopt     adoptCmd     `cmd:"" help:"Take over the ledger of a store whose data directory was lost."`
+	Token     tokenCmd     `cmd:"" help:"Make, list and revoke the tokens that other systems send events with."`
 	Version   versionCmd   `cmd:"" help:"Print the version."`
 }
 

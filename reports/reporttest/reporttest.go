@@ -131,6 +131,11 @@ func (l *Log) Commit(at time.Time, b ledger.Batch, events []*event.Event, reject
 	if err := l.DB.InsertRejects(l.T.Context(), seq, rejects); err != nil {
 		l.T.Fatal(err)
 	}
+	if b.Unmapped > 0 {
+		if err := l.DB.FillUnmapped(l.T.Context(), []uint64{seq}); err != nil {
+			l.T.Fatal(err)
+		}
+	}
 	b.Segments = append(segments(events), rejectSegments(rejects)...)
 	return l.Add(at, ledger.Record{Kind: ledger.KindBatch, Batch: []ledger.Batch{b}})
 }

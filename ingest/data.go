@@ -26,6 +26,7 @@ import (
 //	ledger.jsonl.rollback  there while such a loss is being dealt with
 //	clock          how far ahead of the server's clock an operator accepted this machine to be
 //	audit.json     result of the last nightly audit
+//	spool/         what was pushed and is not committed yet
 //	writer/sock    takes work from other processes of the same user
 type Dir string
 
@@ -33,6 +34,9 @@ func (d Dir) path(name string) string { return filepath.Join(string(d), name) }
 
 // Ledger returns the path of the ledger's copy.
 func (d Dir) Ledger() string { return d.path("ledger.jsonl") }
+
+// Spool returns the path of the spool's directory.
+func (d Dir) Spool() string { return d.path("spool") }
 
 // ErrLocked means that another process writes with this data directory.
 var ErrLocked = errors.New("ingest: another process writes with this data directory")

@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"time"
 
+	"exhibit/ingest"
+	"exhibit/ingest/spool"
 	"exhibit/web"
 
 	"github.com/goccy/go-yaml"
@@ -26,6 +28,8 @@ type Config struct {
 	// MinFree is how much space must be left on the disk of the data directory;
 	// with less, nothing is taken in. Default: 1 GiB
 	MinFree Size `yaml:"min_free"`
+	// Spool is the disk between senders and the database.
+	Spool Spool `yaml:"spool"`
 	// Rules is a file with the site's own classification rules: see docs/sources.md.
 	Rules string `yaml:"rules"`
 
@@ -36,6 +40,12 @@ type Config struct {
 	Engagements []Engagement        `yaml:"engagements"`
 	Witnesses   []Witness           `yaml:"witnesses"`
 	Mail        Mail                `yaml:"mail"`
+}
+
+// Spool keeps what is pushed until it is committed, in the data directory. When it is
+// full, senders are told to wait.
+type Spool struct {
+	Max Size `yaml:"max"` // default: 4GiB
 }
 
 // ClickHouse is the database server; without addrs the embedded engine is used.
@@ -86,7 +96,8 @@ type Source struct {
 	Settle      time.Duration     `yaml:"settle"`      // how late events may appear; default: the kind's
 	Keeps       time.Duration     `yaml:"keeps"`       // how long the vendor keeps events, by plan or setting: 720h; default: the kind's, the shortest
 	Every       time.Duration     `yaml:"every"`       // between polls; default 1m
-	Push        bool              `yaml:"push"`        // true: imports only, nothing is polled
+	Push        bool              `yaml:"push"`        // true: nothing is polled; events are sent, or imported
+	Heartbeat   time.Duration     `yaml:"heartbeat"`   // how long a path that events are sent on may be silent and still count as alive; default 1h
 	Bucket      string            `yaml:"bucket"`      // read from here instead: s3://NAME/FOLDER?region=REGION, gs://, azblob:// or file://
 	Map         string            `yaml:"map"`         // kind json: file that says where a record says what
 	Settings    map[string]string `yaml:"settings"`    // as the kind has them; secrets as NAME_file or NAME_env
@@ -158,7 +169,13 @@ func (c *Config) complete() {
 	if c.MinFree == 0 {
 		c.MinFree = 1 << 30
 	}
+	if c.Spool.Max == 0 {
+		c.Spool.Max = spool.DefaultMax
+	}
 	for i := range c.Sources {
+		if c.Sources[i].Heartbeat == 0 {
+			c.Sources[i].Heartbeat = ingest.DefaultHeartbeat
+		}
 		if c.Sources[i].Every == 0 {
 			c.Sources[i].Every = time.Minute
 			if c.Sources[i].Bucket != "" {

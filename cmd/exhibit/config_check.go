@@ -36,6 +36,9 @@ func (c *Config) check() error {
 		errs = append(errs, err)
 		catalog.Kinds = source.Kinds()
 	}
+	if c.Spool.Max < 64<<20 {
+		add("spool.max: %d MiB is too little: with less than 64MiB senders are sent away at once when the database stops", c.Spool.Max>>20)
+	}
 	names := make(map[string]bool)
 	for _, s := range c.Sources {
 		if err := ingest.CheckSourceName(s.Name); err != nil {
@@ -53,6 +56,9 @@ func (c *Config) check() error {
 		}
 		if err := s.checkBucket(); err != nil {
 			errs = append(errs, err)
+		}
+		if s.Heartbeat < time.Second || s.Heartbeat > 24*time.Hour {
+			add("source %q: heartbeat: %s is not between a second and a day", s.Name, s.Heartbeat)
 		}
 		if s.Every < time.Second {
 			add("source %q: every: %s is too often", s.Name, s.Every)

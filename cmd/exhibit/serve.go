@@ -74,6 +74,13 @@ func (w *writer) serve(ctx context.Context, ready func(address string)) error {
 	for _, worker := range buckets {
 		states = append(states, worker)
 	}
+	drain, err := w.pushing()
+	if err != nil {
+		return err
+	}
+	for _, feed := range drain.Feeds() {
+		states = append(states, feed)
+	}
 	maker, err := w.maker()
 	if err != nil {
 		return err
@@ -109,6 +116,7 @@ func (w *writer) serve(ctx context.Context, ready func(address string)) error {
 	for _, worker := range buckets {
 		group.Go(func() error { return worker.Run(ctx) })
 	}
+	group.Go(func() error { return drain.Run(ctx) })
 	group.Go(func() error { return packs.Run(ctx) })
 	group.Go(func() error { return handoff.Serve(ctx, socket) })
 	group.Go(func() error { return depositor.Run(ctx) })
@@ -276,7 +284,10 @@ func (h health) Health(context.Context) []site.SourceHealth {
 	var list []site.SourceHealth
 	for _, w := range h {
 		s := w.Status()
-		list = append(list, site.SourceHealth{Source: s.Name, State: states[s.State], Problem: s.Problem, LastRead: s.Read, NextRead: s.Next, Uncommitted: s.Uncommitted})
+		if s.Name == "" {
+			continue // nothing ever came
+		}
+		list = append(list, site.SourceHealth{Source: s.Name, State: states[s.State], Problem: s.Problem, LastRead: s.Read, NextRead: s.Next, Uncommitted: s.Uncommitted, Method: s.Method})
 	}
 	return list
 }

@@ -11,6 +11,7 @@ import (
 
 	"exhibit/ingest"
 	"exhibit/ingest/source"
+	"exhibit/ingest/spool"
 	"exhibit/internal/engine"
 	"exhibit/internal/ledger"
 	"exhibit/internal/store"
@@ -105,6 +106,7 @@ type writer struct {
 	committer *ingest.Committer
 	diary     *ingest.Diary
 	secret    []byte
+	spool     *spool.Spool // of serve
 	stop      func() error // ends the committer
 }
 

@@ -4,6 +4,7 @@
 package site
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -51,6 +52,7 @@ type SourceHealth struct {
 	NextRead time.Time
 	// Uncommitted is coverage that is not in the ledger yet: idle hours gather.
 	Uncommitted coverage.Set
+	Method      string // of Uncommitted; empty: read
 }
 
 // A Site has one part for each interface of package web.
@@ -162,7 +164,7 @@ func withUncommitted(state ledger.State, health map[string]SourceHealth) ledger.
 	for name, h := range health {
 		for _, i := range h.Uncommitted {
 			covers = append(covers, ledger.CoverAt{Place: ledger.Place{Seq: state.Size, At: i.To}, Source: name,
-				Cover: ledger.Cover{From: i.From, To: i.To, Method: ledger.Read}})
+				Cover: ledger.Cover{From: i.From, To: i.To, Method: cmp.Or(h.Method, ledger.Read)}})
 		}
 	}
 	state.Covers = covers

@@ -223,6 +223,9 @@ func TestEnds(t *testing.T) {
 		`{"detail-type":"AuditLog","source":"aws.partner/scalr.com/x","time":"2026-01-02T03:00:00Z","detail":{"request":{"action":"login"}}}`: false,
 		`{"eventSource":"cloudtrail.amazonaws.com","eventName":"StopLogging","eventTime":"2026-01-02T03:00:00Z"}`:                             true,
 		`{"eventSource":"cloudtrail.amazonaws.com","eventName":"StopLogging","eventTime":"2026-01-02T03:00:00Z","errorCode":"AccessDenied"}`:  false,
+		`{"eventSource":"cloudtrail.amazonaws.com.cn","eventName":"DeleteTrail","eventTime":"2026-01-02T03:00:00Z"}`:                          true,
+		`{"eventSource":"cloudtrail.amazonaws.com","eventName":"UpdateTrail","eventTime":"2026-01-02T03:00:00Z"}`:                             false,
+		`{"eventSource":"firehose.amazonaws.com","eventName":"StopLogging","eventTime":"2026-01-02T03:00:00Z"}`:                               false,
 		`{"eventSource":"cloudtrail.amazonaws.com","eventName":"StartLogging","eventTime":"2026-01-02T03:00:00Z"}`:                            false,
 	} {
 		name := "aws-cloudtrail"

@@ -58,8 +58,11 @@ type trail struct {
 // read and that no rule knows by name.
 const readOnlyCall = "(read only)"
 
-// stopLogging is the call that switches a trail off.
-const stopLogging = "StopLogging"
+// ends reports whether a call, when it succeeds, switches a trail off. UpdateTrail may
+// send it elsewhere and PutEventSelectors may leave events out; both go on logging.
+func (v *trailRecord) ends() bool {
+	return strings.HasPrefix(v.source, "cloudtrail.amazonaws.com") && (v.name == "StopLogging" || v.name == "DeleteTrail")
+}
 
 // trailAction names a call as policies do: iam:CreateUser.
 func trailAction(a action) string {
@@ -117,7 +120,7 @@ func (c *trail) normalize(r Record) ([]Result, error) {
 		Scope:        event.Scope{Workspace: v.region},
 	}
 	e.Section = class.section(e.Outcome)
-	out[0].Ends = v.name == stopLogging && e.Outcome == event.Success
+	out[0].Ends = v.ends() && e.Outcome == event.Success
 	out[0].Claimed = setTime(e, v.time, carriedAt(v.carrierTime, r.Transport))
 	if mangled {
 		e.Clean()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"exhibit/internal/ledger"
@@ -17,6 +18,7 @@ type Committer struct {
 	log     *Log
 	parcels chan submission
 	stopped chan struct{} // closed when Run ended
+	waiting atomic.Int64  // parcels that were handed in and have no receipt yet
 	once    sync.Once
 	err     error // why Run ended; read after stopped is closed
 }
@@ -45,15 +47,21 @@ func NewCommitter(log *Log) *Committer {
 // Submit hands in a parcel and returns where its receipt will come.
 func (c *Committer) Submit(ctx context.Context, p Parcel) (<-chan Receipt, error) {
 	s := submission{p, make(chan Receipt, 1)}
+	c.waiting.Add(1)
 	select {
 	case c.parcels <- s:
 		return s.done, nil
 	case <-c.stopped:
+		c.waiting.Add(-1)
 		return nil, errors.Join(ErrStopped, c.err)
 	case <-ctx.Done():
+		c.waiting.Add(-1)
 		return nil, context.Cause(ctx)
 	}
 }
+
+// Waiting returns how many parcels are not committed yet.
+func (c *Committer) Waiting() int { return int(c.waiting.Load()) }
 
 // Commit hands in a parcel and waits until it is committed. When the context ends
 // first, it is not known whether it was.
@@ -115,6 +123,7 @@ func (c *Committer) commit(ctx context.Context, group []submission) {
 	}
 	for _, s := range group {
 		s.done <- receiptFor(s.parcel.Source, batches, err)
+		c.waiting.Add(-1)
 	}
 }
 

@@ -62,6 +62,7 @@ func (s *server) routes() []route {
 	return []route{
 		{get, "/healthz", public, s.healthz, nil},
 		{head, "/healthz", public, s.healthz, nil},
+		{get, "/metrics", public, s.metrics, nil}, // asks for a token of its own
 		{get, "/favicon.ico", public, s.icon, nil},
 		{get, "/static/:name", public, s.asset, nil},
 		{get, signInPath, public, s.signIn, nil},

@@ -54,6 +54,8 @@ type Deps struct {
 	Audit    Audit
 	// Schedules may be nil: no mail is configured.
 	Schedules Schedules
+	// Metrics may be nil: then there is no /metrics.
+	Metrics *Metrics
 
 	Log *slog.Logger
 	// Now is the clock.
@@ -220,6 +222,7 @@ func (d Deps) check() error {
 	need(d.Now != nil, "Now")
 	need(d.Rand != nil, "Rand")
 	need(d.Client != nil && d.Client.Timeout > 0, "Client with a timeout")
+	need(d.Metrics == nil || len(d.Metrics.Token) >= minToken, "a longer token for the metrics")
 	need(d.Overview != nil && d.Reports != nil && d.Packs != nil && d.Coverage != nil && d.Sources != nil && d.Events != nil && d.Rejects != nil, "a page's data")
 	need(d.Audit != nil, "Audit")
 	errs = append(errs, d.Provider.check())

@@ -40,6 +40,7 @@ type Config struct {
 	Engagements []Engagement        `yaml:"engagements"`
 	Witnesses   []Witness           `yaml:"witnesses"`
 	Mail        Mail                `yaml:"mail"`
+	Metrics     Metrics             `yaml:"metrics"`
 }
 
 // Spool keeps what is pushed until it is committed, in the data directory. When it is

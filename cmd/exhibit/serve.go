@@ -267,10 +267,14 @@ func (w *writer) pages(maker *reports.Maker, packs *reports.Packs, states health
 	}
 	pages := site.New(site.Deps{DB: w.db, Reader: maker.Reader, Maker: maker, Packs: packs, Kinds: w.kinds.Kinds, Names: names, Zone: zone,
 		Now: time.Now, Health: states, Mail: mailing})
+	metrics, err := w.metrics(pages)
+	if err != nil {
+		return nil, err
+	}
 	return web.New(web.Deps{BaseURL: w.config.Web.BaseURL, Instance: w.config.Web.Instance, Provider: provider,
 		Sessions: web.SessionLimits{Idle: w.config.Web.Idle, Absolute: w.config.Web.Absolute}, Proxies: proxies, Zone: zone, Engagements: engagements,
 		Overview: pages.Overview, Reports: pages.Reports, Packs: pages.Packs, Coverage: pages.Coverage, Sources: pages.Sources, Events: pages.Events, Rejects: pages.Rejects,
-		Audit: acts{w.diary}, Schedules: pages.Schedules(),
+		Audit: acts{w.diary}, Schedules: pages.Schedules(), Metrics: metrics,
 		Log: w.log, Now: time.Now, Rand: rand.Reader, Client: &http.Client{Timeout: 20 * time.Second}})
 }
 

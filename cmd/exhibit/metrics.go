@@ -1,0 +1,47 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"syscall"
+
+	"exhibit/web"
+	"exhibit/web/site"
+)
+
+// Metrics makes /metrics answer who shows the token. Without it there is no such page.
+type Metrics struct {
+	TokenFile string `yaml:"token_file"` // a file or an environment variable with the token,
+	TokenEnv  string `yaml:"token_env"`  // which Prometheus sends as "Authorization: Bearer"
+}
+
+// metrics returns what answers scrapes; nil without a token.
+func (w *writer) metrics(pages *site.Site) (*web.Metrics, error) {
+	token, err := secret("metrics.token", w.config.Metrics.TokenFile, w.config.Metrics.TokenEnv)
+	if err != nil || w.config.Metrics == (Metrics{}) {
+		return nil, err
+	}
+	if len(token) < minToken {
+		return nil, fmt.Errorf("configuration: metrics.token: it has fewer than %d characters: make a random one, as with 'openssl rand -hex 32'", minToken)
+	}
+	g := site.Gauges{Version: version, Commit: commit, Queue: w.committer.Waiting, Free: w.freeData, MinFree: uint64(w.config.MinFree), Log: w.log}
+	if box := w.spool; box != nil {
+		g.Spool = func() (used, max uint64) {
+			s := box.Status()
+			return s.Used, s.Max
+		}
+	}
+	return &web.Metrics{Token: token, Handler: pages.Metrics(g)}, nil
+}
+
+// minToken is as long as a token has to be that nobody can guess.
+const minToken = 20
+
+// freeData returns how many bytes can be written to the disk of the data directory.
+func (s *installation) freeData() (uint64, error) {
+	var fs syscall.Statfs_t
+	if err := syscall.Statfs(s.config.Data, &fs); err != nil {
+		return 0, errors.Join(errors.New("free space of the data directory"), err)
+	}
+	return fs.Bavail * uint64(fs.Bsize), nil
+}

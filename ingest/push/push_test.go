@@ -36,14 +36,18 @@ type memory struct {
 	committed uint64
 	refused   []string
 	err       error
+	until     int // after so many times, err is over; 0: never
 	full      bool
 }
 
 func (m *memory) Append(ctx context.Context, name string, records []source.Record) (uint64, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.err != nil {
-		return 0, m.err
+	if err := m.err; err != nil {
+		if m.until--; m.until == 0 {
+			m.err = nil
+		}
+		return 0, err
 	}
 	if len(records) == 0 {
 		m.beats++

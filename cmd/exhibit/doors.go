@@ -40,12 +40,16 @@ func (c *Config) proxies() (list []netip.Prefix, err error) {
 
 // front sends a request to the doors or to the pages, which know nothing of each
 // other: a door asks for a token and looks at no session.
-func front(doors, pages http.Handler) http.Handler {
+func (w *writer) front(tokens push.Tokens, pages http.Handler) (http.Handler, error) {
+	doors, err := w.doors(w.spool, tokens)
+	if err != nil {
+		return nil, err
+	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if push.Owns(r.URL.Path) {
 			doors.ServeHTTP(w, r)
 			return
 		}
 		pages.ServeHTTP(w, r)
-	})
+	}), nil
 }

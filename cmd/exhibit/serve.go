@@ -97,6 +97,13 @@ func (w *writer) serve(ctx context.Context, ready func(address string)) error {
 	if err != nil {
 		return err
 	}
+	tokens, err := w.tokens(ctx)
+	if err != nil {
+		return err
+	}
+	if handler, err = w.front(tokens, handler); err != nil {
+		return err
+	}
 	listener, err := net.Listen("tcp", w.config.Web.Listen)
 	if err != nil {
 		return fmt.Errorf("web: %w", err)
@@ -105,7 +112,7 @@ func (w *writer) serve(ctx context.Context, ready func(address string)) error {
 	if err != nil {
 		return errors.Join(err, listener.Close())
 	}
-	handoff := &ingest.Handoff{Committer: w.committer, Log: w.ledger, Diary: w.diary, Kinds: w.kinds, Secret: w.secret, Now: time.Now, Slog: w.log}
+	handoff := &ingest.Handoff{Committer: w.committer, Log: w.ledger, Diary: w.diary, Tokens: tokens, Kinds: w.kinds, Secret: w.secret, Now: time.Now, Slog: w.log}
 	depositor := &ingest.Depositor{Witnesses: w.witnesses(), Log: w.ledger, Diary: w.diary, Now: time.Now, Slog: w.log, After: time.After}
 	auditor := &ingest.Auditor{DB: w.db, Log: w.ledger, Diary: w.diary, Dir: w.dir, Now: time.Now, Slog: w.log, After: time.After}
 
@@ -117,6 +124,7 @@ func (w *writer) serve(ctx context.Context, ready func(address string)) error {
 		group.Go(func() error { return worker.Run(ctx) })
 	}
 	group.Go(func() error { return drain.Run(ctx) })
+	group.Go(func() error { return tokens.Run(ctx) })
 	group.Go(func() error { return packs.Run(ctx) })
 	group.Go(func() error { return handoff.Serve(ctx, socket) })
 	group.Go(func() error { return depositor.Run(ctx) })

@@ -134,12 +134,15 @@ func (s *Spool) advance() (size int64, more bool, err error) {
 		case r.segment != nil && !r.segment.open:
 			next = s.after(r.segment)
 		}
+		// A segment is entered when it has something: until then it may be taken back.
+		if next != nil && next.open && next.size == 0 {
+			next = nil
+		}
 		if next != nil {
 			size = next.size
 		}
 		s.mu.Unlock()
-		// A segment is entered when it has something: until then it may be taken back.
-		if next == nil || size == 0 {
+		if next == nil {
 			return 0, false, nil
 		}
 		if next == r.segment {

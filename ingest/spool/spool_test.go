@@ -20,13 +20,13 @@ import (
 
 // A place is a directory that spools are opened on.
 type place struct {
-	t   *testing.T
+	t   testing.TB
 	o   Options
 	now time.Time
 	log strings.Builder
 }
 
-func newPlace(t *testing.T) *place {
+func newPlace(t testing.TB) *place {
 	p := &place{t: t, now: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)}
 	var mu sync.Mutex
 	p.o = Options{Dir: filepath.Join(t.TempDir(), "spool"), Max: 1 << 20, Log: slog.New(slog.NewTextHandler(&p.log, nil)),
@@ -306,14 +306,17 @@ func TestDiskNearlyFull(t *testing.T) {
 	}
 }
 
-func write(t *testing.T, path string, b []byte) {
+func write(t testing.TB, path string, b []byte) {
 	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		t.Fatal(err)
+	}
 	if err := os.WriteFile(path, b, 0o600); err != nil {
 		t.Fatal(err)
 	}
 }
 
-func read(t *testing.T, path string) []byte {
+func read(t testing.TB, path string) []byte {
 	t.Helper()
 	b, err := os.ReadFile(path)
 	if err != nil {

@@ -1,0 +1,87 @@
+package site_test
+
+import (
+	"errors"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"exhibit/internal/event"
+	"exhibit/internal/ledger"
+	"exhibit/reports/reporttest"
+	"exhibit/web"
+	"exhibit/web/site"
+)
+
+func scrape(t *testing.T, h http.Handler) string {
+	t.Helper()
+	rec := httptest.NewRecorder()
+	h.ServeHTTP(rec, httptest.NewRequest(http.MethodGet, "/metrics", nil))
+	if rec.Code != http.StatusOK {
+		t.Fatalf("status %d: %s", rec.Code, rec.Body)
+	}
+	return rec.Body.String()
+}
+
+// What somebody who watches over an installation must be told, over a real store.
+func TestMetrics(t *testing.T) {
+	s, l, packs := open(t, nil)
+	clock := now()
+	l.Batch(now(), "hcp-prod", []*event.Event{reporttest.Event("hcp-prod", "e9", now().Add(-day), event.AdminChanges, "x")}, nil)
+	l.Source(now(), ledger.Source{Name: "files", Kind: "json", Since: now().Add(-48 * time.Hour)})
+	m, runner := withMail(t, s, l, packs, &clock)
+	f, err := m.Form(t.Context(), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.Name, f.Framework, f.Recipients, f.Attach = "Monthly for Ada Example", "pci", "ada@example.com", false
+	by := web.Identity{Subject: "1", Email: "rita@example.com"}
+	id, err := m.Save(t.Context(), f, by)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := m.RunNow(t.Context(), id, by); err != nil {
+		t.Fatal(err)
+	}
+	runner.Post = refusing{}
+	if err := runner.Tick(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	full := false
+	g := site.Gauges{Version: "v1", Commit: "c1", Queue: func() int { return 3 }, Spool: func() (uint64, uint64) { return 5, 100 }, MinFree: 7, Log: slog.New(slog.DiscardHandler),
+		Free: func() (uint64, error) {
+			if full {
+				return 0, errors.New("no such directory")
+			}
+			return 42, nil
+		}}
+	handler := s.Metrics(g)
+	text := scrape(t, handler)
+	for _, want := range []string{
+		`exhibit_build_info{commit="c1",version="v1"} 1`, "exhibit_committer_queue 3", "exhibit_spool_bytes 5", "exhibit_disk_min_free_bytes 7", `exhibit_disk_free_bytes{disk="data"} 42`,
+		`exhibit_disk_free_bytes{disk="store"} `, `exhibit_deliveries{state="failed"} 1`, `exhibit_deliveries{state="queued"} 0`, `exhibit_deliveries{state="deferred"} 0`, "exhibit_schedule_runs_late 0",
+		`exhibit_source_state{source="files",state="import-only"} 1`, `exhibit_source_state{source="files",state="stopped"} 0`, `exhibit_coverage_gap_seconds{source="files",state="`, `exhibit_source_missing_seconds{source="hcp-prod"} `,
+		`exhibit_source_rejects{source="hcp-prod"} `, "exhibit_ledger_records ", "exhibit_checkpoint_age_seconds ", "exhibit_checkpoint_timestamp_seconds ", "exhibit_witnesses ",
+		`exhibit_scrape_failed{part="ledger"} 0`, `exhibit_scrape_failed{part="sources"} 0`, `exhibit_scrape_failed{part="schedules"} 0`, `exhibit_scrape_failed{part="disk"} 0`, "go_goroutines ",
+	} {
+		if !strings.Contains(text, "\n"+want) {
+			t.Errorf("no %s", want)
+		}
+	}
+	for _, private := range []string{"ada@", "Ada", "rita", "Monthly", id} {
+		if strings.Contains(text, private) {
+			t.Errorf("%q is in the metrics", private)
+		}
+	}
+	full = true
+	clock = clock.AddDate(0, 0, 12) // a run is due, and its grace is over
+	text = scrape(t, handler)
+	for _, want := range []string{`exhibit_scrape_failed{part="disk"} 1`, `exhibit_disk_free_bytes{disk="store"} `, "exhibit_schedule_runs_late 1"} {
+		if !strings.Contains(text, "\n"+want) {
+			t.Errorf("later, no %s", want)
+		}
+	}
+}

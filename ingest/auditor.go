@@ -61,7 +61,7 @@ func (a *Auditor) Run(ctx context.Context) error {
 			a.Slog.Error("last audit cannot be read; auditing now", "error", err)
 		}
 		if age := a.Now().Sub(last.At); !found || age >= auditEvery {
-			if err := a.Once(ctx); err != nil && ctx.Err() == nil {
+			if err := errors.Join(a.Once(ctx), a.Sweep(ctx)); err != nil && ctx.Err() == nil {
 				a.Slog.Error("audit", "error", err)
 				wait = time.Hour
 			}
@@ -74,6 +74,25 @@ func (a *Auditor) Run(ctx context.Context) error {
 			return nil
 		}
 	}
+}
+
+// Sweep removes the rows that void batches left. Nobody reads them; they only take
+// room.
+func (a *Auditor) Sweep(ctx context.Context) error {
+	for _, seq := range a.Log.Head().State.Voids {
+		events, rejects, err := a.DB.CountBatch(ctx, seq)
+		if err != nil {
+			return err
+		}
+		if events+rejects == 0 {
+			continue
+		}
+		if err := a.DB.DeleteBatch(ctx, seq); err != nil {
+			return err
+		}
+		a.Slog.Info("rows of a void batch removed", "seq", seq, "events", events, "rejects", rejects)
+	}
+	return nil
 }
 
 // Once audits now and keeps the result.

@@ -14,7 +14,7 @@ COMMIT  ?= $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
 VERSITYGW := v1.8.0
 LDFLAGS := -s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT)
 
-.PHONY: all build deps npm browser s3 demo test check lint generate bench fuzz soak clean
+.PHONY: all build deps npm browser s3 demo test check lint generate docs bench fuzz soak clean
 
 all: build
 
@@ -71,6 +71,9 @@ lint:
 generate:
 	$(GO) tool templ generate
 	$(GO) mod tidy
+
+docs: ## write the tables of README.md and docs/sources.md anew
+	go test ./ingest/source -run "TestDocs|TestAgreement" -update
 
 bench: npm build
 	$(GO) run ./internal/bench

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -20,6 +21,7 @@ import (
 func agreeing() map[string]string {
 	return map[string]string{
 		"aws-cloudtrail": "aws-cloudtrail",
+		"hcp-terraform":  "hcp-terraform",
 		"scalr":          "scalr",
 		"okta":           "okta",
 		"hcp-platform":   "hcp-platform",
@@ -36,13 +38,15 @@ const leastAgreement = 0.98
 // testdata/disputed.tsv says so and why.
 func TestAgreement(t *testing.T) {
 	var all tally
-	disputed := readDisputed(t)
-	for name, dir := range agreeing() {
-		k := kind(t, name)
-		var n tally
-		eachSample(t, dir, func(s sample) { n.add(t, k, s, disputed[name]) })
-		t.Logf("%-16s %s", name, &n)
-		all.sum(&n)
+	disputed, disputes := readDisputed(t)
+	names := slices.Sorted(maps.Keys(agreeing()))
+	tallies := map[string]*tally{}
+	for _, name := range names {
+		k, n := kind(t, name), &tally{}
+		eachSample(t, agreeing()[name], func(s sample) { n.add(t, k, s, disputed[name]) })
+		t.Logf("%-16s %s", name, n)
+		all.sum(n)
+		tallies[name] = n
 	}
 	for at, d := range disputed {
 		for key, used := range d {
@@ -55,6 +59,12 @@ func TestAgreement(t *testing.T) {
 	if share := all.share(); share < leastAgreement {
 		t.Errorf("%.1f %% of the comparisons agree, want %.0f %%", 100*share, 100*leastAgreement)
 	}
+	doc := document{"docs/sources.md"}
+	if !*update && !strings.Contains(doc.read(t), fmt.Sprintf("\n| all | %d |", all.samples)) {
+		t.Logf("docs/sources.md is of other samples than these %d", all.samples)
+		return
+	}
+	doc.check(t, "agreement", agreementPart(names, tallies, &all, disputes))
 }
 
 // A sample is a record and what somebody else made of it.
@@ -193,8 +203,8 @@ func (n *tally) String() string {
 }
 
 // readDisputed returns per kind the comparisons that others are wrong about, as
-// "file index what", and whether they were met.
-func readDisputed(t *testing.T) map[string]map[string]bool {
+// "file index what", and whether they were met; and the rows as they are written.
+func readDisputed(t *testing.T) (met map[string]map[string]bool, rows [][]string) {
 	text, err := os.ReadFile(filepath.Join("testdata", "disputed.tsv"))
 	if err != nil {
 		t.Fatal(err)
@@ -213,6 +223,7 @@ func readDisputed(t *testing.T) map[string]map[string]bool {
 			out[col[0]] = map[string]bool{}
 		}
 		out[col[0]][strings.Join(col[1:4], " ")] = false
+		rows = append(rows, col)
 	}
-	return out
+	return out, rows
 }

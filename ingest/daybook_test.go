@@ -24,14 +24,15 @@ func daybookKind(piece time.Duration) source.Kind {
 		NewPuller: func(c source.Config) (source.Puller, error) { return &daybookPuller{c}, nil },
 		Normalize: func(r source.Record) ([]source.Result, error) {
 			var v struct {
-				ID string
-				At time.Time
+				ID  string
+				At  time.Time
+				Off bool
 			}
 			if err := json.Unmarshal(r.Raw, &v); err != nil {
 				return nil, &source.RejectError{Reason: source.ReasonNotJSON}
 			}
 			return []source.Result{{Event: event.Event{ID: v.ID, Time: v.At, Received: r.Received, Action: "note", Section: event.Other,
-				Outcome: event.Success, Raw: string(r.Raw)}}}, nil
+				Outcome: event.Success, Raw: string(r.Raw)}, Ends: v.Off}}, nil
 		},
 	}
 }
@@ -77,8 +78,11 @@ type daybook struct {
 	sick  coverage.Interval // cannot be given
 }
 
+// switchedOff is the number of an event that says that the log was switched off.
+const switchedOff = -1
+
 func (d *daybook) Happen(h happening) []byte {
-	raw := fmt.Appendf(nil, `{"id":"%d","at":%q}`, h.N, h.At.Format(time.RFC3339Nano))
+	raw := fmt.Appendf(nil, `{"id":"%d","at":%q,"off":%t}`, h.N, h.At.Format(time.RFC3339Nano), h.N == switchedOff)
 	d.list = append(d.list, simulated{h, string(raw)})
 	return raw
 }

@@ -19,11 +19,13 @@ import (
 type turn struct {
 	worker   *Worker
 	preparer *Preparer
-	position position // Follow: behind the pages that were handed over
+	missing  coverage.Set // what it is for
+	position position     // Follow: behind the pages that were handed over
+	spoken   spoken
 }
 
-func (w *Worker) turn() *turn {
-	return &turn{worker: w, preparer: NewPreparer(w.feed.Name, w.feed.Kind, w.secret, rand.Reader)}
+func (w *Worker) turn(missing coverage.Set) *turn {
+	return &turn{worker: w, missing: missing, preparer: NewPreparer(w.feed.Name, w.feed.Kind, w.secret, rand.Reader)}
 }
 
 // pull asks the source. After an error it commits what came so far: that is right
@@ -53,12 +55,19 @@ func (t *turn) page(ctx context.Context, p source.Page) error {
 
 // commit commits what was prepared so far, without coverage.
 func (t *turn) commit(ctx context.Context) error {
-	p := t.preparer.Take()
+	p := t.take()
 	if p.Fetched == 0 {
 		return nil
 	}
 	p.Cursor = t.position.String()
+	t.worker.withoutOff(t.missing, &t.spoken, nil) // a cursor does not lead here again
 	return t.worker.commit(ctx, p)
+}
+
+func (t *turn) take() Parcel {
+	p := t.preparer.Take()
+	t.spoken.hear(p.Items)
+	return p
 }
 
 func (w *Worker) commit(ctx context.Context, p Parcel) error {
@@ -71,10 +80,12 @@ func (w *Worker) commit(ctx context.Context, p Parcel) error {
 
 // finish commits the rest of the read with its coverage, or holds both back when
 // nothing new is in it: a source that is idle does not need a record a minute.
-// Who calls it calls release at the end of the turn.
-func (t *turn) finish(ctx context.Context, now time.Time, covers []ledger.Cover, told *ledger.Told) error {
+// proven is the time of which everything was read. Who calls it calls release at
+// the end of the turn.
+func (t *turn) finish(ctx context.Context, now time.Time, proven coverage.Interval, told *ledger.Told) error {
 	w := t.worker
-	p := t.preparer.Take()
+	p := t.take()
+	covers := w.withoutOff(t.missing, &t.spoken, coversOf(t.missing.Intersect(proven)))
 	items := p.Items[:0:0]
 	tail := make(map[string][sha256.Size]byte, len(p.Items))
 	for _, item := range p.Items {
@@ -156,11 +167,7 @@ func join(a, b Parcel) Parcel {
 	if b.Cursor == "" {
 		b.Cursor = a.Cursor
 	}
-	var covers []ledger.Cover
-	for _, i := range coverage.Of(append(intervals(a.Covers), intervals(b.Covers)...)...) {
-		covers = append(covers, ledger.Cover{From: i.From, To: i.To, Method: ledger.Read})
-	}
-	b.Covers = covers
+	b.Covers = coversOf(coverage.Of(append(intervals(a.Covers), intervals(b.Covers)...)...))
 	return b
 }
 

@@ -64,12 +64,15 @@ type Worker struct {
 	status Status
 
 	// Only Run touches these.
-	held    Parcel                       // coverage and duplicates that wait for an hour to gather
-	since   time.Time                    // when held began to gather; zero: it is empty
-	looked  time.Time                    // when covered time was last read again
-	tailed  time.Time                    // Window: when the whole settle time was last read again
-	cursor  string                       // Follow: of the newest parcel that is committed or held, see position
-	settled map[string][sha256.Size]byte // records of the tail that are stored, by id, with the hash of the record
+	held     Parcel                       // coverage and duplicates that wait for an hour to gather
+	since    time.Time                    // when held began to gather; zero: it is empty
+	looked   time.Time                    // when covered time was last read again
+	tailed   time.Time                    // Window: when the whole settle time was last read again
+	cursor   string                       // Follow: of the newest parcel that is committed or held, see position
+	stuck    coverage.Set                 // Window: pieces that failed
+	off      coverage.Set                 // when the source's log was switched off, as it says
+	unlogged coverage.Set                 // of off: what was read
+	settled  map[string][sha256.Size]byte // records of the tail that are stored, by id, with the hash of the record
 }
 
 // WorkerOptions are the parts of a Worker.
@@ -167,7 +170,7 @@ func (w *Worker) missing(now time.Time) coverage.Set {
 	if w.feed.Since.After(from) {
 		from = w.feed.Since
 	}
-	covered := head.State.Coverage(w.feed.Name, ledger.Read, ledger.Heard)
+	covered := head.State.Coverage(w.feed.Name, ledger.Read, ledger.Heard).Union(w.unlogged...)
 	for _, c := range w.held.Covers {
 		covered = covered.Union(c.Interval())
 	}
@@ -197,7 +200,7 @@ func (w *Worker) read(ctx context.Context, now time.Time, missing coverage.Set) 
 // everything in front of it was read.
 func (w *Worker) readSince(ctx context.Context, now time.Time, missing coverage.Set) error {
 	window := coverage.Interval{From: w.lookBack(now, missing[0].From), To: now}
-	turn := w.turn()
+	turn := w.turn(missing)
 	answer, err := turn.pull(ctx, source.Ask{Window: window})
 	if err != nil {
 		return err
@@ -207,7 +210,7 @@ func (w *Worker) readSince(ctx context.Context, now time.Time, missing coverage.
 		told = &ledger.Told{Since: window.From, Total: uint64(answer.Total), Read: uint64(answer.Distinct)}
 	}
 	w.set(func(s *Status) { s.Read, s.Told, s.Requests = now, told, answer.Requests })
-	if err := turn.finish(ctx, now, granted(missing, w.proven(now, answer)), told); err != nil {
+	if err := turn.finish(ctx, now, w.proven(now, answer), told); err != nil {
 		return err
 	}
 	if window.From.Before(missing[0].From) || w.looked.IsZero() {
@@ -224,15 +227,6 @@ func (w *Worker) proven(now time.Time, answer source.Answer) coverage.Interval {
 		through = now
 	}
 	return coverage.Interval{From: w.oldest(later(now, w.now().UTC().Round(0))), To: through.Add(-w.feed.Settle)}
-}
-
-// granted is the coverage of what was missing and is proven.
-func granted(missing coverage.Set, proven coverage.Interval) []ledger.Cover {
-	var covers []ledger.Cover
-	for _, i := range missing.Intersect(proven) {
-		covers = append(covers, ledger.Cover{From: i.From, To: i.To, Method: ledger.Read})
-	}
-	return covers
 }
 
 // How often, and how far, covered time is read again where the shape is Since or

@@ -54,7 +54,7 @@ func (w *Worker) last() position {
 // It begins anew where the cursor does not lead: when time is missing from before
 // the cursor's, or when the source does not know the cursor any more.
 func (w *Worker) follow(ctx context.Context, now time.Time, missing coverage.Set) error {
-	turn := w.turn()
+	turn := w.turn(missing)
 	turn.position = w.last()
 	if missing[0].From.Before(turn.position.from) {
 		turn.position.cursor = ""
@@ -68,7 +68,7 @@ func (w *Worker) follow(ctx context.Context, now time.Time, missing coverage.Set
 			now.Format(time.RFC3339), missing[0].From.Format(time.RFC3339))
 		w.slog.Warn("cursor refused", "error", err, "from", missing[0].From)
 		w.set(func(s *Status) { s.Note = note })
-		turn = w.turn()
+		turn = w.turn(missing)
 		turn.position.from = missing[0].From
 		answer, err = turn.pull(ctx, source.Ask{Window: coverage.Interval{From: turn.position.from, To: now}})
 	}
@@ -80,5 +80,5 @@ func (w *Worker) follow(ctx context.Context, now time.Time, missing coverage.Set
 	// What is in front of proven.To is stored now; what comes is behind it.
 	turn.position.from = later(turn.position.from, proven.To)
 	w.set(func(s *Status) { s.Read, s.Requests = now, answer.Requests })
-	return turn.finish(ctx, now, granted(missing, proven), nil)
+	return turn.finish(ctx, now, proven, nil)
 }

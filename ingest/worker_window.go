@@ -1,9 +1,10 @@
 package ingest
 
 import (
+	"cmp"
 	"context"
-	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"exhibit/ingest/source"
@@ -18,58 +19,59 @@ const (
 	tailEvery = 45 * time.Minute
 )
 
-// readPieces reads the missing windows piece by piece, oldest first. The coverage
-// of a piece is in the parcel with its last events, so that a long history is kept
-// as far as it was read. After a failure only the present is tried: one stretch
-// that the source cannot give must not cost the others. (The next turn begins with
-// the stretch that failed.)
+// readPieces reads the missing windows piece by piece, oldest first, and then now
+// and then what is covered again. The coverage of a piece is in the parcel with its
+// last events, so that a long history is kept as far as it was read.
 func (w *Worker) readPieces(ctx context.Context, now time.Time, missing coverage.Set) error {
 	ask, whole := w.ask(now, missing)
-	back := w.lookBack(now, ask[0].From)
-	looked := back.Before(ask[0].From) || w.looked.IsZero()
-	if back.Before(ask[0].From) {
-		ask = ask.Union(coverage.Interval{From: back, To: now})
-	}
-	pieces := cut(ask, w.feed.Kind.Piece)
-	requests := 0
-	var failed error
-	for i, piece := range pieces {
-		if failed != nil && i < len(pieces)-1 {
-			continue
+	requests, err := w.readInTurn(ctx, cut(ask, w.feed.Kind.Piece), missing)
+	if back := w.lookBack(now, ask[0].From); err == nil && now.Sub(w.looked) >= lookBackEvery {
+		again := coverage.Gaps(coverage.Interval{From: back, To: now}, ask)
+		var more int
+		if more, err = w.readInTurn(ctx, cut(again, w.feed.Kind.Piece), missing); err == nil {
+			w.looked = now
 		}
-		n, err := w.readPiece(ctx, piece, missing)
-		requests += n
-		if err != nil {
-			failed = errors.Join(failed, fmt.Errorf("%s to %s: %w", piece.From.Format(time.RFC3339), piece.To.Format(time.RFC3339), err))
-			if ctx.Err() != nil || errors.Is(err, source.ErrToken) || errors.Is(err, source.ErrPlan) {
-				break
-			}
-		}
+		requests += more
 	}
 	w.set(func(s *Status) { s.Requests = requests })
-	if failed != nil {
-		return failed
+	if err != nil {
+		return err
 	}
 	if whole {
 		w.tailed = now
-	}
-	if looked {
-		w.looked = now
 	}
 	w.set(func(s *Status) { s.Read = now })
 	return nil
 }
 
+// readInTurn reads pieces until one fails, and returns how many requests that took.
+// Those that failed before come last: a stretch that the source cannot give must not
+// cost the others.
+func (w *Worker) readInTurn(ctx context.Context, pieces []coverage.Interval, missing coverage.Set) (requests int, err error) {
+	slices.SortStableFunc(pieces, func(a, b coverage.Interval) int {
+		return cmp.Compare(min(len(w.stuck.Intersect(a)), 1), min(len(w.stuck.Intersect(b)), 1))
+	})
+	for _, piece := range pieces {
+		n, err := w.readPiece(ctx, piece, missing)
+		requests += n
+		if err != nil {
+			w.stuck = w.stuck.Union(piece)
+			return requests, fmt.Errorf("%s to %s: %w", piece.From.Format(time.RFC3339), piece.To.Format(time.RFC3339), err)
+		}
+		w.stuck = w.stuck.Subtract(piece)
+	}
+	return requests, nil
+}
+
 // readPiece reads one piece and returns how many requests that took.
 func (w *Worker) readPiece(ctx context.Context, piece coverage.Interval, missing coverage.Set) (int, error) {
 	now := w.now().UTC().Round(0)
-	turn := w.turn()
+	turn := w.turn(missing.Intersect(piece))
 	answer, err := turn.pull(ctx, source.Ask{Window: piece})
 	if err != nil {
 		return answer.Requests, err
 	}
-	covers := granted(missing.Intersect(piece), w.proven(now, answer))
-	if err := turn.finish(ctx, now, covers, nil); err != nil {
+	if err := turn.finish(ctx, now, w.proven(now, answer), nil); err != nil {
 		return answer.Requests, err
 	}
 	left := w.missing(now)

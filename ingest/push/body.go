@@ -92,7 +92,7 @@ func (h *Handler) read(w http.ResponseWriter, r *http.Request) (*body, *fault) {
 			b.data = plain
 			return b, nil
 		}
-		limit := min(h.Limits.Plain, max(1<<20, h.Limits.Ratio*int64(len(packed))))
+		limit := min(h.Limits.Plain, max(harmless, h.Limits.Ratio*int64(len(packed))))
 		switch plain, err = m.unpack(plain, encoding, limit); {
 		case errors.Is(err, errTooLarge), errors.Is(err, errBusy):
 			return b, h.readFault(err)
@@ -104,6 +104,10 @@ func (h *Handler) read(w http.ResponseWriter, r *http.Request) (*body, *fault) {
 	b.data, b.damaged = plain, sniff(plain) != ""
 	return b, nil
 }
+
+// harmless is how large a body may become whatever its ratio: lines that repeat each
+// other are a thousandth of themselves in zstd.
+const harmless = 16 << 20
 
 // maxLayers is how often a body may be compressed.
 const maxLayers = 2

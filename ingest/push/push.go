@@ -53,7 +53,7 @@ type Options struct {
 type Limits struct {
 	Packed  int64         // bytes of a body as it comes; 32 MiB
 	Plain   int64         // bytes of a body uncompressed; 64 MiB, as OTLP advises
-	Ratio   int64         // how many times a body over 1 MiB may grow when uncompressed; 1,000
+	Ratio   int64         // how many times itself a body may become beyond 16 MiB; 1,000
 	Records int           // in one request; 100,000
 	Held    int64         // bytes of all bodies that are held at the same time; 256 MiB
 	Wait    time.Duration // for the disk: EventBridge gives up after 5 s; 4 s

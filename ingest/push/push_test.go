@@ -38,6 +38,7 @@ type memory struct {
 	err       error
 	until     int // after so many times, err is over; 0: never
 	full      bool
+	arrived   chan struct{} // told of new records, when there is somebody
 }
 
 func (m *memory) Append(ctx context.Context, name string, records []source.Record) (uint64, error) {
@@ -59,8 +60,14 @@ func (m *memory) Append(ctx context.Context, name string, records []source.Recor
 		m.records, m.of = append(m.records, string(r.Raw)), append(m.of, name)
 	}
 	m.mark += uint64(max(len(records), 1))
+	select {
+	case m.arrived <- struct{}{}:
+	default:
+	}
 	return m.mark, nil
 }
+
+func (m *memory) count() int { m.mu.Lock(); defer m.mu.Unlock(); return len(m.records) }
 
 func (m *memory) Committed() uint64 { m.mu.Lock(); defer m.mu.Unlock(); return m.committed }
 func (m *memory) Refused(name string) {
@@ -360,6 +367,18 @@ func TestLimits(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// What grows beyond all measure is refused before it is as large as it may be.
+func TestRatio(t *testing.T) {
+	x := newRig(t, push.Limits{Held: 48 << 20})
+	if status, answer, _ := x.post("json", "/ingest/json", pack(t, "zstd", make([]byte, 60<<20))); status != 413 {
+		t.Errorf("got %d %s", status, answer)
+	}
+	lines := strings.Repeat("{\"action\":\"user.login\"}\n", 90_000)
+	if status, answer, _ := x.post("json", "/ingest/json", pack(t, "zstd", []byte(lines))); status != 200 {
+		t.Errorf("lines that repeat each other: got %d %s", status, answer)
 	}
 }
 

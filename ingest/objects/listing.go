@@ -26,7 +26,11 @@ const chunk = 2048
 
 // list lists the bucket and reads what is new, chunk by chunk.
 func (t *turn) list(ctx context.Context) error {
-	if back := t.feed.Kind.Layout.LookBack; !t.full {
+	if !t.full {
+		back := t.feed.Kind.Layout.LookBack
+		if t.feed.Closed > 0 { // the day that is closed next has to be seen as a whole
+			back = max(back, t.feed.Closed+24*time.Hour)
+		}
 		t.from = day0(t.at.Add(-back))
 	} else if !t.feed.Since.IsZero() {
 		// A log file may name the day before.

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -266,4 +267,12 @@ func buckettestAddress(t *testing.T) func(t *testing.T) string {
 		mu.Unlock()
 		return server.Bucket(t, name)
 	}
+}
+
+// soak is a number for everyday tests, or the one for EXHIBIT_SOAK.
+func soak(handful, many int) int {
+	if os.Getenv("EXHIBIT_SOAK") == "" {
+		return handful
+	}
+	return many
 }

@@ -37,7 +37,7 @@ func (c *counter) Read(p []byte) (int, error) {
 
 func openFile(r io.Reader) (*file, error) {
 	f := &file{packed: &counter{r: r}, close: func() {}}
-	f.buf = bufio.NewReaderSize(f.packed, 256<<10)
+	f.buf = bufio.NewReaderSize(f.packed, 64<<10)
 	magic, err := f.buf.Peek(4)
 	if err != nil && err != io.EOF {
 		return nil, fmt.Errorf("source: read the beginning of the file: %w", err)

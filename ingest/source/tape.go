@@ -8,7 +8,7 @@ import (
 )
 
 const (
-	chunk   = 1 << 20 // what is read at a time
+	chunk   = 1 << 20 // what is read at a time, of a file that is not small
 	keepBad = 1 << 20 // what is kept of a piece beyond the limit
 )
 
@@ -61,7 +61,8 @@ func (t *tape) fill() bool {
 	}
 	if len(t.buf) == cap(t.buf) {
 		pending := t.buf[t.start:]
-		t.buf = append(make([]byte, 0, max(chunk, 2*len(pending))), pending...)
+		next := min(chunk, max(chunk/16, 4*cap(t.buf)))
+		t.buf = append(make([]byte, 0, max(next, 2*len(pending))), pending...)
 		t.base += int64(t.start)
 		t.pos, t.start = t.pos-t.start, 0
 	}

@@ -51,6 +51,8 @@ type mission struct {
 	Accept  string        // an operator who accepts a rollback
 	Audit   uint64        // check: segments from this record on
 	Redrive bool          // the rejects of the source are tried again, after a fix
+	Senders int           // that push at the same time ...
+	Answers string        // ... and write down here what was answered; with Check it must all be there
 	Check   bool          // check everything when done
 }
 
@@ -190,6 +192,9 @@ func (m mission) work(ctx context.Context, l *ingest.Log, c *ingest.Committer, s
 	if m.Server != "" {
 		return m.poll(ctx, l, c, secret, log, kind)
 	}
+	if m.Answers != "" {
+		return m.push(ctx, l, c, secret, log)
+	}
 	if m.Redrive {
 		return m.redrive(ctx, l, c, secret, r)
 	}
@@ -235,6 +240,9 @@ func (m mission) check(ctx context.Context, l *ingest.Log, db *store.DB, key led
 	}
 	if err := sameLedger(ctx, db, ingest.Dir(m.Dir).Ledger(), key); err != nil {
 		say("ledger: %v", err)
+	}
+	if m.Answers != "" {
+		return m.checkPushed(ctx, l, db, r)
 	}
 	if m.File == "" {
 		return nil

@@ -46,6 +46,11 @@ func (m *meter) take(n int64) error {
 	return nil
 }
 
+func (m *meter) give(n int64) {
+	m.h.held.Release(n)
+	m.held -= n
+}
+
 // all reads everything, or says that it is more than limit.
 func (m *meter) all(r io.Reader, limit, hint int64) ([]byte, error) {
 	size := min(max(hint, 512)+1, limit+1, 1<<20)
@@ -54,7 +59,9 @@ func (m *meter) all(r io.Reader, limit, hint int64) ([]byte, error) {
 			if err := m.take(size); err != nil {
 				return nil, err
 			}
+			old := int64(cap(b))
 			b = append(make([]byte, 0, size), b...)
+			m.give(old)
 			size = min(2*size, limit+1)
 		}
 		n, err := r.Read(b[len(b):cap(b)])

@@ -69,6 +69,21 @@ type KeptMail struct {
 	At                time.Time
 }
 
+// A Mail is a kept one that is open.
+type Mail struct {
+	KeptMail
+	From, MessageID string
+	Text            string
+	Files           []MailFile
+	Zone            *time.Location
+}
+
+// A MailFile is attached to a mail.
+type MailFile struct {
+	Name string
+	Size int64
+}
+
 // A ScheduleForm is a schedule as it is written down, with what may be chosen.
 type ScheduleForm struct {
 	ID, Version                  string
@@ -106,7 +121,13 @@ func mailPath(id, run string) string {
 	return schedulePath(id, "mail") + "?" + url.Values{"run": {run}}.Encode()
 }
 
-func keptPath(name string) string { return "/mailbox/" + url.PathEscape(name) }
+func keptPath(name string, more ...string) string {
+	path := "/mailbox/" + url.PathEscape(name)
+	for _, m := range more {
+		path += "/" + url.PathEscape(m)
+	}
+	return path
+}
 
 func runTag(state string) string {
 	switch state {

@@ -103,5 +103,8 @@ func (s *server) routes() []route {
 		{post, "/schedules/:schedule/run", staff, s.runSchedule, mail},
 		{post, "/schedules/:schedule/resend", staff, s.resend, mail},
 		{get, "/mailbox/:mail", staff, s.keptMail, mail},
+		{get, "/mailbox/:mail/html", staff, s.keptHTML, mail},
+		{get, "/mailbox/:mail/file", staff, s.keptFile, mail},
+		{get, "/mailbox/:mail/files/:file", staff, s.keptFile, mail},
 	}
 }

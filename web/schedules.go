@@ -34,8 +34,11 @@ type Schedules interface {
 	Preview(ctx context.Context, id, run string) (p views.SchedulePreview, html string, err error)
 	// Pack returns the id of a run's pack while its link works.
 	Pack(ctx context.Context, id, run string) (string, error)
-	// Mail opens a mail of the local mailbox.
-	Mail(ctx context.Context, name string) (io.ReadCloser, error)
+	// Mail returns a mail of the local mailbox with its HTML.
+	Mail(ctx context.Context, name string) (m views.Mail, html string, err error)
+	// MailFile writes a file that is attached to the mail, or without a name the mail
+	// itself, to what open returns once it is found.
+	MailFile(ctx context.Context, name, file string, open func() (io.Writer, error)) error
 }
 
 // withSchedules refuses where no mail is configured.
@@ -213,6 +216,7 @@ func (s *server) previewSchedule(c echo.Context) error {
 	if err != nil {
 		return fmt.Errorf("preview: %w", err)
 	}
+	s.framed(c)
 	return s.render(c, "Preview", views.SchedulePreviewPage(p))
 }
 
@@ -223,8 +227,19 @@ func (s *server) scheduleMail(c echo.Context) error {
 	if err != nil {
 		return fmt.Errorf("mail: %w", err)
 	}
-	c.Response().Header().Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'; sandbox allow-popups allow-top-navigation-by-user-activation")
+	return showMail(c, html)
+}
+
+// showMail answers with the HTML of a mail. Only our own pages may have it in a frame.
+func showMail(c echo.Context, html string) error {
+	c.Response().Header().Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'self'; base-uri 'none'; form-action 'none'; "+
+		"sandbox allow-popups allow-popups-to-escape-sandbox")
 	return c.HTML(http.StatusOK, html)
+}
+
+// framed lets a page of ours show a mail in a frame.
+func (s *server) framed(c echo.Context) {
+	c.Response().Header().Set("Content-Security-Policy", s.policy()+"; frame-src 'self'")
 }
 
 // schedulePack leads from a link in a mail to the pack, for a while.
@@ -236,13 +251,39 @@ func (s *server) schedulePack(c echo.Context) error {
 	return c.Redirect(http.StatusSeeOther, "/packs/"+url.PathEscape(id)+"/download")
 }
 
-// keptMail sends a mail of the local mailbox as a file.
+// keptMail shows a mail of the local mailbox.
 func (s *server) keptMail(c echo.Context) error {
-	m, err := s.Schedules.Mail(c.Request().Context(), c.Param("mail"))
+	m, _, err := s.Schedules.Mail(c.Request().Context(), c.Param("mail"))
 	if err != nil {
 		return fmt.Errorf("mailbox: %w", err)
 	}
-	defer m.Close() // read only
-	c.Response().Header().Set("Content-Disposition", attachment(c.Param("mail")))
-	return c.Stream(http.StatusOK, "message/rfc822", m)
+	s.framed(c)
+	return s.render(c, m.Subject, views.MailPage(m))
+}
+
+func (s *server) keptHTML(c echo.Context) error {
+	_, html, err := s.Schedules.Mail(c.Request().Context(), c.Param("mail"))
+	if err != nil {
+		return fmt.Errorf("mailbox: %w", err)
+	}
+	return showMail(c, html)
+}
+
+// keptFile sends a mail of the local mailbox, or a file that is attached to it.
+func (s *server) keptFile(c echo.Context) error {
+	name, file := c.Param("mail"), c.Param("file")
+	media, as := "message/rfc822", name
+	if file != "" {
+		media, as = "application/octet-stream", file
+	}
+	err := s.Schedules.MailFile(c.Request().Context(), name, file, func() (io.Writer, error) {
+		c.Response().Header().Set("Content-Disposition", attachment(as))
+		c.Response().Header().Set(echo.HeaderContentType, media)
+		c.Response().WriteHeader(http.StatusOK)
+		return c.Response(), nil
+	})
+	if err != nil {
+		return fmt.Errorf("mailbox: %w", err)
+	}
+	return nil
 }

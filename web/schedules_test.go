@@ -68,7 +68,25 @@ func (p *planned) Preview(context.Context, string, string) (views.SchedulePrevie
 }
 
 func (p *planned) Pack(context.Context, string, string) (string, error) { return "p0001", nil }
-func (p *planned) Mail(context.Context, string) (io.ReadCloser, error)  { return nil, web.ErrNotFound }
+
+func (p *planned) Mail(_ context.Context, name string) (views.Mail, string, error) {
+	if name != "m1.eml" {
+		return views.Mail{}, "", web.ErrNotFound
+	}
+	return views.Mail{KeptMail: views.KeptMail{Name: name, Subject: "<b>S</b>", To: "ada@example.com"}, Zone: time.UTC, Text: "<script>alert(1)</script>",
+		Files: []views.MailFile{{Name: "pack.zip", Size: 1000}}}, "<!DOCTYPE html><script>alert(1)</script><p style='color:red'>mail</p>", nil
+}
+
+func (p *planned) MailFile(_ context.Context, _, file string, open func() (io.Writer, error)) error {
+	if file != "" && file != "pack.zip" {
+		return web.ErrNotFound
+	}
+	w, err := open()
+	if err == nil {
+		_, err = io.WriteString(w, "bytes of "+file)
+	}
+	return err
+}
 
 func TestSchedulePages(t *testing.T) {
 	p := &planned{}
@@ -100,6 +118,25 @@ func TestSchedulePages(t *testing.T) {
 	if policy := a.Header.Get("Content-Security-Policy"); !strings.HasPrefix(policy, "default-src 'none'; style-src 'unsafe-inline'") || !strings.Contains(policy, "sandbox") {
 		t.Errorf("the mail is shown under %q", policy)
 	}
+	must(t, b.get(t, "/schedules/k1/preview"), http.StatusOK, `<iframe class="mail"`)
+	a = b.get(t, "/mailbox/m1.eml")
+	must(t, a, http.StatusOK, "<b>S</b>", "pack.zip", "1.0 kB")
+	if policy := a.Header.Get("Content-Security-Policy"); strings.Contains(a.body, "<script>a") || !strings.Contains(policy, "frame-src 'self'") || strings.Contains(policy, "unsafe") {
+		t.Errorf("the page of a mail, under %q:\n%s", policy, a.body)
+	}
+	a = b.get(t, "/mailbox/m1.eml/html")
+	if policy := a.Header.Get("Content-Security-Policy"); a.StatusCode != http.StatusOK || !strings.HasPrefix(policy, "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'self'") ||
+		!strings.Contains(policy, "sandbox") || strings.Contains(policy, "allow-scripts") || strings.Contains(policy, "allow-same-origin") {
+		t.Errorf("the HTML of a mail: %d under %q", a.StatusCode, policy)
+	}
+	for path, want := range map[string]string{"/file": "m1.eml", "/files/pack.zip": "pack.zip"} {
+		if a := b.get(t, "/mailbox/m1.eml"+path); a.StatusCode != http.StatusOK || !strings.Contains(a.Header.Get("Content-Disposition"), `attachment; filename="`+want) || !strings.HasPrefix(a.body, "bytes of") {
+			t.Errorf("%s: %d %v", path, a.StatusCode, a.Header)
+		}
+	}
+	must(t, b.get(t, "/mailbox/m1.eml/files/other.zip"), http.StatusNotFound)
+	must(t, b.get(t, "/mailbox/m2.eml"), http.StatusNotFound)
+	must(t, b.get(t, "/mailbox/m2.eml/html"), http.StatusNotFound)
 	if a := b.get(t, "/schedules/k1/packs/a_b"); a.Header.Get("Location") != "/packs/p0001/download" {
 		t.Errorf("the link to the pack leads to %q", a.Header.Get("Location"))
 	}
@@ -114,6 +151,7 @@ func TestSchedulePages(t *testing.T) {
 	auditor := s.signedIn(t, web.Auditor)
 	must(t, auditor.get(t, "/schedules"), http.StatusForbidden)
 	must(t, auditor.post(t, "/schedules/k1/run", url.Values{}), http.StatusForbidden)
+	must(t, auditor.get(t, "/mailbox/m1.eml/html"), http.StatusForbidden)
 }
 
 func TestWithoutMail(t *testing.T) {

@@ -3,6 +3,7 @@ package schedule
 import (
 	"bytes"
 	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -137,8 +138,30 @@ func TestMailboxAndDirectories(t *testing.T) {
 		}
 	}
 	kept, err := box.List()
-	if err != nil || len(kept) != 1 || kept[0].Subject != letter().Subject || kept[0].To != "<ada@example.com>" {
+	if err != nil || len(kept) != 1 || kept[0].Subject != letter().Subject || kept[0].To != "ada@example.com" {
 		t.Fatalf("kept %+v, %v", kept, err)
+	}
+	later := parcel()
+	later.At, later.MessageID, later.Letter.Subject, later.Letter.File = later.At.Add(time.Hour), "fedcba@example.com", "Größe – 3 h", "a\r\nb.zip"
+	if out := box.Send(t.Context(), later); out.State != Sent {
+		t.Fatalf("got %+v", out)
+	}
+	if kept, err = box.List(); err != nil || len(kept) != 2 || kept[0].Subject != "Größe – 3 h" {
+		t.Fatalf("the newest first: %+v, %v", kept, err)
+	}
+	opened, err := box.Read(kept[0].Name)
+	if err != nil || opened.Subject != kept[0].Subject || opened.To != kept[0].To || opened.MessageID != "fedcba@example.com" || !strings.Contains(opened.From, "exhibit@example.com") ||
+		!strings.Contains(opened.Text, "Keep this mail") || !strings.Contains(opened.HTML, "<!DOCTYPE html>") || len(opened.Files) != 1 || opened.Files[0] != (Attached{"a__b.zip", 6}) {
+		t.Errorf("opened %+v, %v", opened, err)
+	}
+	var file bytes.Buffer
+	if err := box.File(kept[0].Name, "a__b.zip", func() (io.Writer, error) { return &file, nil }); err != nil || file.String() != "a pack" {
+		t.Errorf("attached: %q, %v", file.String(), err)
+	}
+	for _, name := range []string{"", "other.zip"} {
+		if err := box.File(kept[0].Name, name, func() (io.Writer, error) { return nil, errors.New("opened") }); !errors.Is(err, os.ErrNotExist) {
+			t.Errorf("attached %q: %v", name, err)
+		}
 	}
 	f, err := box.Open(kept[0].Name)
 	if err != nil {

@@ -6,13 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"net/mail"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
-	"time"
 )
 
 // A Mailbox keeps mails in a directory instead of sending them: for a trial.
@@ -63,14 +61,10 @@ func (b Mailbox) put(ctx context.Context, p Parcel) (how string, err error) {
 		return "", errors.Join(fmt.Errorf("schedule: mailbox: %w", err), os.Remove(temp.Name()))
 	}
 	name := fileName(p.At.UTC().Format("20060102-150405") + "-" + strings.Split(p.MessageID, "@")[0])
-	return how, os.Rename(temp.Name(), filepath.Join(b.Dir, name+mailSuffix))
+	return how, os.Rename(temp.Name(), b.path(name+mailSuffix))
 }
 
-// A Kept mail is one in the mailbox.
-type Kept struct {
-	Name, To, Subject string
-	At                time.Time
-}
+func (b Mailbox) path(name string) string { return filepath.Join(b.Dir, name) }
 
 // List returns the mails, newest first.
 func (b Mailbox) List() ([]Kept, error) {
@@ -88,20 +82,12 @@ func (b Mailbox) List() ([]Kept, error) {
 		if err := errors.Join(err, f.Close()); err != nil {
 			return nil, fmt.Errorf("schedule: mailbox: %s: %w", path, err)
 		}
-		at, err := m.Header.Date()
+		one, err := kept(filepath.Base(path), m.Header)
 		if err != nil {
 			return nil, fmt.Errorf("schedule: mailbox: %s: %w", path, err)
 		}
-		out = append(out, Kept{Name: filepath.Base(path), To: m.Header.Get("To"), Subject: m.Header.Get("Subject"), At: at})
+		out = append(out, one)
 	}
 	slices.SortFunc(out, func(x, y Kept) int { return cmp.Or(y.At.Compare(x.At), strings.Compare(x.Name, y.Name)) })
 	return out, nil
-}
-
-// Open opens a mail by its name in the list.
-func (b Mailbox) Open(name string) (*os.File, error) {
-	if name != fileName(name) || strings.HasPrefix(name, ".") || !strings.HasSuffix(name, mailSuffix) {
-		return nil, fs.ErrNotExist
-	}
-	return os.Open(filepath.Join(b.Dir, name))
 }

@@ -206,15 +206,47 @@ func (s Schedules) Pack(ctx context.Context, id, key string) (string, error) {
 }
 
 // Mail implements web.Schedules.
-func (s Schedules) Mail(_ context.Context, name string) (io.ReadCloser, error) {
+func (s Schedules) Mail(_ context.Context, name string) (views.Mail, string, error) {
 	if s.Mailbox == nil {
-		return nil, web.ErrNotFound
+		return views.Mail{}, "", web.ErrNotFound
+	}
+	m, err := s.Mailbox.Read(name)
+	if err != nil {
+		return views.Mail{}, "", mailError(err)
+	}
+	v := views.Mail{KeptMail: views.KeptMail(m.Kept), From: m.From, MessageID: m.MessageID, Text: m.Text, Zone: s.Zone}
+	for _, f := range m.Files {
+		v.Files = append(v.Files, views.MailFile(f))
+	}
+	return v, m.HTML, nil
+}
+
+// MailFile implements web.Schedules.
+func (s Schedules) MailFile(_ context.Context, name, file string, open func() (io.Writer, error)) error {
+	if s.Mailbox == nil {
+		return web.ErrNotFound
+	}
+	if file != "" {
+		return mailError(s.Mailbox.File(name, file, open))
 	}
 	f, err := s.Mailbox.Open(name)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("%w: %w", web.ErrNotFound, err)
+	if err != nil {
+		return mailError(err)
 	}
-	return f, err
+	defer f.Close() // read only
+	w, err := open()
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(w, f)
+	return err
+}
+
+func mailError(err error) error {
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("%w: %w", web.ErrNotFound, err)
+	}
+	return err
 }
 
 // scheduleError turns errors of package schedule into those of package web.

@@ -127,9 +127,9 @@ func (v *entraRecord) party(f *fields, name string) {
 		f.embedded(v.initiatedBy)
 	case "targetResources":
 		v.isAudit = true
-		f.array(v.targetResource)
+		f.embeddedArray(v.targetResource)
 	case "additionalDetails":
-		f.array(v.detail)
+		f.embeddedArray(v.detail)
 	default:
 		f.value()
 	}

@@ -140,6 +140,17 @@ func (f *fields) embedded(member func(f *fields, name string)) {
 	}
 }
 
+// embeddedArray is embedded for an array, which is put into an object to be read.
+func (f *fields) embeddedArray(element func(f *fields)) {
+	if f.kind() != '"' {
+		f.array(element)
+		return
+	}
+	if text := strings.TrimSpace(f.text()); strings.HasPrefix(text, "[") {
+		f.inside(`{"":`+text+`}`, func(f *fields, _ string) { f.array(element) })
+	}
+}
+
 // inside reads the object in a text that was taken out of the record.
 func (f *fields) inside(text string, member func(f *fields, name string)) {
 	if f.err != nil {

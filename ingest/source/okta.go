@@ -110,7 +110,7 @@ func (o *oktaLog) event(v *oktaRecord, r Record, raw string) Result {
 		OCSF: event.OCSFVersion, Class: c.class, Activity: c.activityID,
 		Action: c.action, Outcome: c.outcomeOf(oktaOutcome(v.result)),
 		Actor:  v.actor.actor(),
-		Target: event.Target{Type: target.kind, ID: target.id, Name: cmp.Or(target.name, target.alternate)},
+		Target: event.Target{Type: target.kind, ID: target.id, Name: cmp.Or(known(target.name), known(target.alternate))},
 		IP:     cmp.Or(address(v.ip), address(v.chain)), UserAgent: v.agent,
 		RequestID: v.transaction, SessionID: cmp.Or(known(v.session), known(v.rootSession), v.token),
 		Changes: target.changes,
@@ -140,7 +140,7 @@ func known(s string) string {
 }
 
 func (p *oktaParty) actor() event.Actor {
-	a := event.Actor{ID: p.id, Name: cmp.Or(known(p.name), p.alternate)}
+	a := event.Actor{ID: p.id, Name: cmp.Or(known(p.name), known(p.alternate))}
 	switch {
 	case strings.HasSuffix(p.kind, "User"):
 		a.Type = event.User

@@ -56,6 +56,9 @@ func parseTimeIn(s string, zone *time.Location) (time.Time, error) {
 		if t, ok := epoch(s); ok {
 			return t, nil
 		}
+		if t, err := time.ParseInLocation("20060102T150405Z0700", s, zone); err == nil {
+			return t.UTC(), nil
+		}
 		return time.Time{}, fmt.Errorf("%q is not a time", s)
 	}
 	if strings.HasSuffix(s, "Z") || strings.LastIndexAny(s, "+-") > len("2006-01-") {
@@ -63,17 +66,25 @@ func parseTimeIn(s string, zone *time.Location) (time.Time, error) {
 			return t.UTC(), nil
 		}
 	}
+	s, _, _ = strings.Cut(s, " m=") // Go adds the reading of a clock that no one else has
 	for _, layout := range layouts() {
-		if t, err := time.ParseInLocation(layout, s, zone); err == nil {
+		in := zone
+		if strings.Contains(layout, "UTC") || strings.Contains(layout, "GMT") {
+			in = time.UTC // for package time these are letters like any
+		}
+		if t, err := time.ParseInLocation(layout, s, in); err == nil {
 			return t.UTC(), nil
 		}
+	}
+	if t, err := time.Parse(time.RFC3339Nano, strings.ToUpper(s)); err == nil { // t and z may be small letters
+		return t.UTC(), nil
 	}
 	return time.Time{}, fmt.Errorf("%q is not a time", s)
 }
 
 // layouts are the forms of times beside RFC 3339. None has the name of a zone
 // without its offset: such names mean several zones.
-func layouts() [12]string {
+func layouts() [17]string {
 	return [...]string{
 		"2006-01-02T15:04:05",
 		"2006-01-02 15:04:05",
@@ -84,6 +95,11 @@ func layouts() [12]string {
 		"2006-01-02 15:04:05 UTC",
 		"2006-01-02T15:04:05Z0700",
 		"1/2/2006 3:04:05 PM",
+		"1/2/2006 3:04:05 PM -07:00",
+		"2006-01-02T15:04Z07:00",
+		time.ANSIC,
+		"Mon Jan _2 15:04:05 UTC 2006",
+		time.RubyDate,
 		"Mon, 02 Jan 2006 15:04:05 GMT",
 		time.RFC1123Z,
 		"02/Jan/2006:15:04:05 -0700",

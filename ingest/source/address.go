@@ -10,7 +10,6 @@ import (
 // the brackets of an IPv6 address and its zone are left out, and an IPv4 address
 // that is written as IPv6 is an IPv4 address.
 func address(s string) string {
-	s, _, _ = strings.Cut(s, ",") // of a list of proxies, the first is whom they speak for
 	s = strings.TrimSpace(s)
 	ip, err := netip.ParseAddr(s)
 	if err != nil {

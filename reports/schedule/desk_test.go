@@ -151,7 +151,7 @@ func TestMailboxAndDirectories(t *testing.T) {
 	}
 	opened, err := box.Read(kept[0].Name)
 	if err != nil || opened.Subject != kept[0].Subject || opened.To != kept[0].To || opened.MessageID != "fedcba@example.com" || !strings.Contains(opened.From, "exhibit@example.com") ||
-		!strings.Contains(opened.Text, "Keep this mail") || !strings.Contains(opened.HTML, "<!DOCTYPE html>") || len(opened.Files) != 1 || opened.Files[0] != (Attached{"a__b.zip", 6}) {
+		!strings.Contains(opened.Text, "Keep this mail") || !strings.Contains(opened.HTML, "<html lang") || len(opened.Files) != 1 || opened.Files[0] != (Attached{"a__b.zip", 6}) {
 		t.Errorf("opened %+v, %v", opened, err)
 	}
 	var file bytes.Buffer

@@ -53,6 +53,7 @@ type mission struct {
 	Redrive bool          // the rejects of the source are tried again, after a fix
 	Senders int           // that push at the same time ...
 	Answers string        // ... and write down here what was answered; with Check it must all be there
+	Flood   *flood        // instead of all this
 	Check   bool          // check everything when done
 }
 
@@ -65,6 +66,7 @@ type result struct {
 	Events   uint64 // audited
 	Size     uint64 // of the ledger
 	Problems []string
+	Flood    floodResult
 }
 
 const missionVariable = "EXHIBIT_TEST_MISSION"
@@ -96,6 +98,10 @@ func runMission(text string) int {
 }
 
 func (m mission) run(ctx context.Context) (r result, err error) {
+	if m.Flood != nil {
+		r.Flood, err = m.Flood.run(ctx)
+		return r, err
+	}
 	level := slog.LevelError
 	if os.Getenv("EXHIBIT_TEST_LOG") != "" {
 		level = slog.LevelInfo

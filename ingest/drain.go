@@ -74,6 +74,7 @@ type Drain struct {
 
 	mu     sync.Mutex
 	status DrainStatus
+	sent   time.Time // when the pending load was handed in; zero: none is pending
 }
 
 // A DrainStatus says how a drain is doing.
@@ -111,9 +112,16 @@ func (d *Drain) Status() DrainStatus {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	s := d.status
+	if s.Failing.IsZero() && !d.sent.IsZero() && d.o.Now().Sub(d.sent) > slowCommit {
+		s.Failing, s.Problem = d.sent, "the database does not answer, or is very slow"
+	}
 	s.Sources = maps.Clone(s.Sources)
 	return s
 }
+
+// slowCommit is how long a commit may take before the pages say that it does not come
+// to an end. The log itself tries for longer before it gives up.
+const slowCommit = 15 * time.Second
 
 func (d *Drain) set(change func(*DrainStatus)) {
 	d.mu.Lock()
@@ -209,6 +217,7 @@ func (d *Drain) send(ctx, committing context.Context) {
 		panic(err) // times and texts
 	}
 	d.pending, d.load, d.due = l, new(load), nil
+	d.set(func(*DrainStatus) { d.sent = d.o.Now() })
 	go func() { d.done <- d.commit(ctx, committing, l.parcels) }()
 }
 
@@ -223,7 +232,7 @@ func (d *Drain) settle(err error) error {
 		return err
 	}
 	d.set(func(s *DrainStatus) {
-		s.Failing, s.Problem = time.Time{}, ""
+		s.Failing, s.Problem, d.sent = time.Time{}, "", time.Time{}
 		for name, h := range s.Sources {
 			h.Uncommitted = d.load.covers(name)
 			s.Sources[name] = h

@@ -32,7 +32,11 @@ type lot struct {
 	records bool
 }
 
-func (l *load) full() bool { return l.events >= maxEvents || l.bytes >= maxBytes }
+func (l *load) full() bool { return l.events >= maxEvents || l.bytes >= loadBytes }
+
+// loadBytes is how many bytes of records a load holds at most. It is less than a
+// ledger record may hold: there are two loads, and the bodies of requests beside them.
+const loadBytes = maxBytes / 2
 
 func (l *load) lot(name string) *lot {
 	for _, o := range l.lots {

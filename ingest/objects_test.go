@@ -64,7 +64,7 @@ func TestAuditObjects(t *testing.T) {
 	for what, statement := range map[string]string{
 		"of 3 rows are missing":   "ALTER TABLE objects DELETE WHERE key = 'b'",
 		"a row was changed":       "ALTER TABLE objects UPDATE note = '' WHERE key = 'b'",
-		"rows were added":         "INSERT INTO objects SELECT * REPLACE ('d' AS key) FROM objects WHERE key = 'b'",
+		"rows were added":         "INSERT INTO objects SELECT * REPLACE ('d' AS key) FROM objects WHERE etag = 'tag of 2'",
 		"whose record lists none": "INSERT INTO objects SELECT * REPLACE (0 AS batch) FROM objects WHERE key = 'b'",
 	} {
 		t.Run(what, func(t *testing.T) {

@@ -134,8 +134,7 @@ func (p *Preparer) item(r source.Record, result *source.Result) error {
 	if err := e.Check(); err != nil {
 		return fmt.Errorf("ingest: %s made an event that cannot be stored: %w", p.kind.Name, err)
 	}
-	p.line = e.AppendLine(p.line[:0])
-	item.Leaf = event.Leaf(p.line)
+	item.Leaf, p.line = e.Leaf(p.line)
 	p.parcel.Items = append(p.parcel.Items, item)
 	return nil
 }

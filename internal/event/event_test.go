@@ -52,6 +52,9 @@ func TestVectors(t *testing.T) {
 	for _, e := range vectors() {
 		line := e.AppendLine(nil)
 		leaf := event.Leaf(line)
+		if own, _ := e.Leaf([]byte("used before")); own != leaf {
+			t.Errorf("event %s has leaf %v, its line %v", e.ID, own, leaf)
+		}
 		got.Write(append(line, '\n'))
 		got.WriteString("# leaf " + leaf.String() + "\n")
 	}

@@ -1,6 +1,7 @@
 package event
 
 import (
+	"crypto/sha256"
 	"encoding/base64"
 	"encoding/binary"
 	"encoding/hex"
@@ -71,6 +72,13 @@ func (e *Event) AppendLine(b []byte) []byte {
 
 // Leaf returns the RFC 6962 leaf hash of a canonical line.
 func Leaf(line []byte) tlog.Hash { return tlog.RecordHash(line) }
+
+// Leaf returns the leaf hash of e's line without a copy of the line. It makes both in
+// b, and returns that for the next one.
+func (e *Event) Leaf(b []byte) (tlog.Hash, []byte) {
+	b = e.AppendLine(append(b[:0], 0)) // the prefix of a leaf
+	return sha256.Sum256(b), b
+}
 
 // A writer appends members of a JSON object; the object was opened before.
 type writer struct{ b []byte }

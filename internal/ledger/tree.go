@@ -19,10 +19,19 @@ func (r *Root) Add(leaf tlog.Hash) {
 	r.stack = append(r.stack, leaf)
 	for i := r.n; i&1 == 1; i >>= 1 {
 		last := len(r.stack) - 1
-		r.stack[last-1] = tlog.NodeHash(r.stack[last-1], r.stack[last])
+		r.stack[last-1] = nodeHash(r.stack[last-1], r.stack[last])
 		r.stack = r.stack[:last]
 	}
 	r.n++
+}
+
+// nodeHash is tlog.NodeHash, which allocates: every event has one.
+func nodeHash(left, right tlog.Hash) tlog.Hash {
+	var node [1 + 2*tlog.HashSize]byte
+	node[0] = 1
+	copy(node[1:], left[:])
+	copy(node[1+tlog.HashSize:], right[:])
+	return sha256.Sum256(node[:])
 }
 
 // Count returns the number of leaves.

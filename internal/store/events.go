@@ -52,6 +52,12 @@ func textColumns() []textColumn {
 	}
 }
 
+// empty reports whether no event has the text: then the column need not be sent, for
+// the server fills it with nothing faster.
+func (c textColumn) empty(events []*event.Event) bool {
+	return !slices.ContainsFunc(events, func(e *event.Event) bool { return *c.of(e) != "" })
+}
+
 // InsertEvents writes the rows of a batch. Rows whose time is not their source's
 // own are noted in the filed table first: without its note such an event could be
 // stored twice, while a note without its row does nothing. An error says nothing
@@ -63,7 +69,7 @@ func (db *DB) InsertEvents(ctx context.Context, batch uint64, events []*event.Ev
 	if err := db.insertFiled(ctx, batch, events); err != nil {
 		return err
 	}
-	texts := textColumns()
+	texts := slices.DeleteFunc(textColumns(), func(c textColumn) bool { return c.empty(events) })
 	names := make([]string, len(texts))
 	for i, c := range texts {
 		names[i] = c.name
@@ -93,7 +99,7 @@ func (db *DB) InsertEvents(ctx context.Context, batch uint64, events []*event.Ev
 // pieceRows is how many rows go to the server at a time: it unpacks them while the
 // next ones are filled in, and memory is needed for these only. It puts them
 // together again before it writes.
-const pieceRows = 4096
+const pieceRows = 1024
 
 // columns hold the values of the rows that are sent next, column by column: the
 // driver takes whole slices much faster than rows.

@@ -157,11 +157,15 @@ func parseMapping(text []byte, standard string) (*Mapping, error) {
 	if m.file.Version == 0 {
 		m.file.Version = 1
 	}
-	err := errors.Join(m.compileFields(), m.compileTime(), m.compileWords(), m.compileRules(text, standard))
+	words, err := rulesFS.ReadFile("rules/words.tsv")
+	if err != nil {
+		return nil, fmt.Errorf("source: rules words: %w", err)
+	}
+	err = errors.Join(m.compileFields(), m.compileTime(), m.compileWords(words), m.compileRules(text, standard))
 	if err != nil {
 		return nil, fmt.Errorf("source: mapping: %w", err)
 	}
-	sum := sha256.Sum256([]byte(m.rules.hash + string(text)))
+	sum := sha256.Sum256([]byte(m.rules.hash + string(words) + string(text)))
 	m.hash = hex.EncodeToString(sum[:])
 	return m, nil
 }

@@ -10,28 +10,22 @@ import (
 	"strings"
 
 	"exhibit/internal/event"
-
-	"github.com/goccy/go-yaml"
 )
 
 // compileWords completes and checks the words for outcomes and actors.
-func (m *Mapping) compileWords() error {
+func (m *Mapping) compileWords(text []byte) error {
 	var errs []error
-	var standard mappingFile
-	text, err := rulesFS.ReadFile("rules/json.yaml")
-	if err == nil {
-		err = yaml.Unmarshal(text, &standard)
-	}
+	standard, err := standardWords(text)
 	errs = append(errs, err)
 	outcome := &m.file.Outcome
 	if len(outcome.Success) == 0 && len(outcome.Failure) == 0 {
-		outcome.Success, outcome.Failure = standard.Outcome.Success, standard.Outcome.Failure
+		outcome.Success, outcome.Failure = standard["outcome"][event.Success], standard["outcome"][event.Failure]
 	}
 	if outcome.Default = cmp.Or(outcome.Default, event.Unknown); !isOutcome(outcome.Default) {
 		errs = append(errs, fmt.Errorf("outcome: default: %q is not success, failure or unknown", outcome.Default))
 	}
 	if len(m.file.ActorTypes) == 0 {
-		m.file.ActorTypes = standard.ActorTypes
+		m.file.ActorTypes = standard["actor_types"]
 	}
 	for _, name := range slices.Sorted(maps.Keys(m.file.ActorTypes)) {
 		if name != event.User && name != event.Service && name != event.System {
@@ -44,6 +38,20 @@ func (m *Mapping) compileWords() error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// standardWords reads the words for outcomes and actors that hold for mappings with
+// none of their own, by member and meaning.
+func standardWords(text []byte) (map[string]map[string][]string, error) {
+	rows, err := table("words", string(text), 3)
+	words := map[string]map[string][]string{}
+	for _, row := range rows {
+		if words[row[0]] == nil {
+			words[row[0]] = map[string][]string{}
+		}
+		words[row[0]][row[1]] = strings.Split(row[2], ",")
+	}
+	return words, err
 }
 
 // compileRules makes the rules of the mapping, or takes the standard ones.

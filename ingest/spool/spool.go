@@ -143,8 +143,8 @@ func free(dir string) (uint64, error) {
 // Append puts the records of one request of a source on disk and returns when they
 // are synced: all of them, or none with an error. No records is a heartbeat: the
 // path was alive. When Committed() >= mark the records are in the ledger. When the
-// context ends first, it is not known whether they are on disk; sending them again
-// is harmless.
+// context ends first, it is not known whether they are on disk, and they may still be
+// on their way: their bytes must not be changed. Sending them again is harmless.
 func (s *Spool) Append(ctx context.Context, name string, records []source.Record) (mark uint64, err error) {
 	r, err := newRequest(name, records, s.o.Now())
 	if err != nil {

@@ -94,7 +94,7 @@ func (s settings) measure(ctx context.Context, e *engine.Engine) error {
 		return err
 	}
 	for round := range s.rounds {
-		if err := do(round, stepImport, stepLoad); err != nil {
+		if err := do(round, stepImport, stepLoad, stepPush); err != nil {
 			return err
 		}
 	}

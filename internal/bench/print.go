@@ -39,7 +39,7 @@ func (b *bench) print(w io.Writer) {
 	fmt.Fprintf(w, "\n%d events, %d rounds, %d processors, %s %s/%s\n\n", b.steps[stepGenerate][0].Events, b.rounds, runtime.NumCPU(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
 	fmt.Fprintln(w, "| step | events/s | seconds | processor µs/event, own + engine | peak memory, MiB, own + engine |\n|---|---:|---:|---:|---:|")
 	for _, row := range []struct{ name, title string }{
-		{stepImport, "import"}, {stepLoad, "ClickHouse's own load"}, {stepAgain, "the same import again"},
+		{stepImport, "import"}, {stepLoad, "ClickHouse's own load"}, {stepPush, "push over HTTP, until it is in the ledger"}, {stepAgain, "the same import again"},
 		{stepPack, "pack"}, {stepExport, "ClickHouse's own export, in the pack's order"}, {stepExportPlain, "ClickHouse's own export, in any order"},
 		{stepVerify, "verify"}, {stepImport + "-more", "import of more"},
 	} {
@@ -55,6 +55,10 @@ func (b *bench) print(w io.Writer) {
 	fmt.Fprintln(w)
 	for _, pair := range [][2]string{{stepImport, stepLoad}, {stepPack, stepExport}, {stepPack, stepExportPlain}} {
 		fmt.Fprintf(w, "%s / %s: %.2f by the clock, %.2f in processor time\n", pair[0], pair[1], b.ratio(pair[0], pair[1], wall), b.ratio(pair[0], pair[1], processors))
+	}
+	if m := median(b.steps[stepPush]); len(m.Numbers) > 0 {
+		fmt.Fprintf(w, "push, %d senders with %d events in a request: answered %.0f events/s, p50 %.1f ms, p99 %.1f ms\n", pushSenders, pushBatch,
+			m.Numbers[pushedRate], m.Numbers[pushedP50], m.Numbers[pushedP99])
 	}
 	b.printDisk(w)
 	for _, name := range []string{stepPages, stepPages + "-more"} {

@@ -32,6 +32,7 @@ const (
 	stepVerify      = "verify"
 	stepAgain       = "import-again"
 	stepPages       = "pages"
+	stepPush        = "push"
 )
 
 // measured is what one step took.
@@ -107,6 +108,7 @@ func (s settings) runStep(ctx context.Context) error {
 	do := map[string]func(context.Context) error{
 		stepGenerate: st.generate, stepImport: st.imports, stepAgain: st.importAgain, stepLoad: st.load, stepDisk: st.disk,
 		stepPack: st.pack, stepExport: st.export, stepExportPlain: st.exportPlain, stepVerify: st.verify, stepPages: st.pages,
+		stepPush: st.push,
 	}[s.step]
 	if do == nil {
 		return fmt.Errorf("there is no step %q", s.step)
@@ -123,6 +125,9 @@ func (s settings) runStep(ctx context.Context) error {
 func (s settings) database() string {
 	if s.step == stepLoad {
 		return fmt.Sprintf("exhibit_load_%d", s.round)
+	}
+	if s.step == stepPush {
+		return fmt.Sprintf("exhibit_push_%d", s.round)
 	}
 	if s.round == moreRound {
 		return "exhibit_own_more"

@@ -33,6 +33,9 @@ func (c *container) layout(files []*zip.File) error {
 	var places []place
 	directory := int64(0)
 	for _, f := range files {
+		if f.CompressedSize64 > uint64(c.size) {
+			return fmt.Errorf("%s is said to be larger than the zip", f.Name)
+		}
 		data, err := f.DataOffset()
 		if err != nil {
 			return fmt.Errorf("%s: %w", f.Name, err)
@@ -145,6 +148,9 @@ func (c *container) end(from, directory int64) error {
 }
 
 func (c *container) bytes(from, n int64) ([]byte, error) {
+	if from < 0 || n < 0 || n > c.size-from {
+		return nil, fmt.Errorf("%d bytes at %d are not in the zip", n, from)
+	}
 	b := make([]byte, n)
 	if _, err := c.in.ReadAt(b, from); err != nil {
 		return nil, fmt.Errorf("read %d bytes at %d: %w", n, from, err)

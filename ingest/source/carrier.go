@@ -2,6 +2,7 @@ package source
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"slices"
 	"strings"
@@ -55,7 +56,7 @@ func (c *carrier) read(r Record, depth int) ([]Result, error) {
 		return out, err
 	}
 	e := c.envelope(r.Raw)
-	for _, text := range []string{e.detail, e.message, e.log, e.event} {
+	for _, text := range []string{e.detail, e.message, e.log, e.event, e.exported} {
 		if text == "" {
 			continue
 		}
@@ -86,6 +87,7 @@ func (c *carrier) inside(r Record, text, carrierTime string, depth int) ([]Resul
 // JSON, and what the carrier says of its own.
 type envelope struct {
 	event, detail, message, log string
+	exported                    string // from Splunk, Elasticsearch or another store of logs
 	id, time                    string
 	strange                     bool // has what Splunk's envelope has not
 }
@@ -122,9 +124,11 @@ func (e *envelope) member(f *fields, name string) {
 		e.message = objectText(f)
 	case "log":
 		e.log = objectText(f)
+	case "_raw", "result", "_source", "original", "json":
+		e.exported = cmp.Or(e.exported, objectText(f))
 	case "id":
 		e.id = f.text()
-	case "timestamp", "@timestamp", "date":
+	case "timestamp", "@timestamp", "date", "_time":
 		e.time = f.text()
 	default:
 		f.value()

@@ -237,3 +237,21 @@ func TestEnds(t *testing.T) {
 		}
 	}
 }
+
+// Records that were exported from a store of logs are read inside of what it made of them.
+func TestExports(t *testing.T) {
+	const record = `{"uuid":"o1","published":"2026-01-02T03:04:05Z","eventType":"user.session.start","outcome":{"result":"SUCCESS"}}`
+	quoted := strings.ReplaceAll(record, `"`, `\"`)
+	for _, raw := range []string{
+		`{"preview":false,"result":{"_raw":"` + quoted + `","_time":"2026-01-02 03:04:06.000 UTC"}}`,
+		`{"_raw":"` + quoted + `"}`,
+		`{"_index":"logs","_id":"x","_source":` + record + `}`,
+		`{"@timestamp":"2026-01-02T03:04:06Z","event":{"original":"` + quoted + `"},"ecs":{"version":"8"}}`,
+		`{"json":` + record + `}`,
+	} {
+		e := normalize(t, kind(t, "okta"), raw).Event
+		if e.ID != "o1" || e.Time.Second() != 5 || e.Raw != raw {
+			t.Errorf("%s: got %s at %s", raw, e.ID, e.Time)
+		}
+	}
+}

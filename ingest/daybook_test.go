@@ -128,9 +128,9 @@ func TestDaybookSimulation(t *testing.T) {
 // simulations runs a trial for days, or for months when soaking.
 func simulations(t *testing.T, tr trial) {
 	t.Helper()
-	days, seeds := 4, 2
+	days, seeds := 4, 1
 	if n := soak(t, 0); n > 0 {
-		days, seeds = 120, max(n/20, 1)
+		days, seeds = 90, max(n/150, 1)
 	}
 	for seed := range uint64(seeds) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {

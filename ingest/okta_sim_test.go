@@ -33,18 +33,22 @@ func (o *oktaVendor) Trouble(random *mathrand.Rand) {
 		o.Forget()
 	case 4, 5:
 		o.Twice = true
-	case 6, 7:
-		o.Limit = 2 + random.IntN(20)
+	case 6, 7, 8:
+		o.Limit = 2 + random.IntN(6)
 	}
 }
 
 func TestOktaSimulation(t *testing.T) {
 	t.Parallel()
+	simulations(t, oktaTrial(t))
+}
+
+func oktaTrial(t *testing.T) trial {
 	okta := kindOf(t, "okta")
 	okta.Keeps = 10 * 24 * time.Hour // 90 days, but for the test's time
-	simulations(t, trial{kind: okta, every: 20 * time.Minute,
+	return trial{kind: okta, every: 20 * time.Minute,
 		settings: map[string]string{"token": "t", "requests_per_hour": "10000000"},
 		vendor: func(w *world) vendor {
 			return &oktaVendor{&vendortest.Okta{Now: w.now, Keeps: w.keeps, Token: "t"}, "t"}
-		}})
+		}}
 }

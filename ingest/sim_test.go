@@ -74,6 +74,7 @@ type simulation struct {
 	random *mathrand.Rand
 	worker *ingest.Worker
 	began  time.Time
+	start  time.Time // another since
 
 	events   []simulated
 	until    time.Time // events were made up to here
@@ -121,7 +122,7 @@ func newSimulation(t *testing.T, tr trial, seed uint64) *simulation {
 	s := &simulation{trial: tr, random: random, began: c.now(),
 		world: &world{clock: c, keeps: tr.kind.Keeps, skew: time.Duration(random.IntN(90)-45) * time.Second}}
 	// The first history: it was there before the first turn.
-	s.until = s.began.Add(-tr.kind.Keeps / 2)
+	s.until = s.since()
 	s.fake = tr.vendor(s.world)
 	s.net = &network{next: s.fake, random: random, clock: c}
 	server := httptest.NewServer(s.net)
@@ -143,7 +144,12 @@ func kindOf(t *testing.T, name string) source.Kind {
 }
 
 // since is the configured start: half of what the vendor keeps lies before the first turn.
-func (s *simulation) since() time.Time { return s.began.Add(-s.keeps / 2) }
+func (s *simulation) since() time.Time {
+	if !s.start.IsZero() {
+		return s.start
+	}
+	return s.began.Add(-s.keeps / 2)
+}
 
 // begin starts a writer and a worker; after stop it is a restart.
 func (s *simulation) begin(site *site) {
@@ -224,6 +230,22 @@ func (s *simulation) troubled(d time.Duration) {
 		s.happen(s.clock.pass(step))
 		_ = s.turn() // what does not succeed now does later
 		s.net.down = false
+		if s.random.IntN(3) == 0 {
+			s.honest()
+		}
+	}
+}
+
+// honest checks that what is said to be covered is there now, except for what is late.
+func (s *simulation) honest() {
+	s.t.Helper()
+	head := s.log.Head()
+	covered := head.State.Coverage(simulatedSource, ledger.Read)
+	got := s.stored(simulatedSource, head)
+	for _, e := range s.events {
+		if covered.Contains(e.At) && e.Seen.Sub(e.At) < s.kind.Settle && got[e.raw] != 1 {
+			s.t.Fatalf("at %v covered is %v, and stored %d times: %s", s.clock.now(), covered, got[e.raw], e.raw)
+		}
 	}
 }
 
@@ -291,7 +313,7 @@ func (s *simulation) judge(left, back time.Time) {
 		if n > 1 {
 			s.t.Errorf("stored %d times: %s", n, e.raw)
 		}
-		if covered.Contains(e.At) {
+		if covered.Contains(e.At) { // also what came late
 			if wanted++; n != 1 {
 				if missing++; missing < 4 {
 					s.t.Errorf("in covered time and not stored: at %v, seen %v: %s", e.At, e.Seen, e.raw)

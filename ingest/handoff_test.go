@@ -193,29 +193,3 @@ func TestReadableSecretsAreRefused(t *testing.T) {
 		}
 	}
 }
-
-// A witness is another's directory: what else lies there is no concern of ours.
-func TestWitnessPassesOverOtherFiles(t *testing.T) {
-	s := newSite(t)
-	w := s.open()
-	witness := ingest.Witness{Name: "w", Directory: filepath.Join(t.TempDir(), "a[b")}
-	if _, found, err := witness.Last(); found || err != nil {
-		t.Errorf("without a directory: %v, %v", found, err)
-	}
-	day := start()
-	if put, err := witness.Put(day, w.log.Head().Checkpoint); !put || err != nil {
-		t.Fatalf("put: %v, %v", put, err)
-	}
-	for _, name := range []string{"zzz.checkpoint", "9999-99-99.checkpoint", "notes.txt"} {
-		if err := os.WriteFile(filepath.Join(witness.Directory, name), []byte("x"), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := os.Mkdir(filepath.Join(witness.Directory, "2099-01-01.checkpoint"), 0o700); err != nil {
-		t.Fatal(err)
-	}
-	last, found, err := witness.Last()
-	if err != nil || !found || !last.At.Equal(day) || last.Size != w.log.Head().State.Size {
-		t.Errorf("got %+v, %v, %v", last, found, err)
-	}
-}

@@ -119,10 +119,14 @@ type Engagement struct {
 
 // Witness gets the checkpoint once a day.
 type Witness struct {
-	Name      string `yaml:"name"`
+	Name string `yaml:"name"`
+	// Directory is there already, such as a mounted share: it is not made.
 	Directory string `yaml:"directory"`
-	// HeldBy says who else can read the directory and the operator cannot change it
-	// for. Empty: it is held by the operator, and does not count as a witness.
+	// Bucket is in place of a directory: s3://NAME/FOLDER?region=REGION, gs:// or
+	// azblob://. With object lock it keeps checkpoints from its owner too.
+	Bucket string `yaml:"bucket"`
+	// HeldBy says who else can read it and the operator cannot change it for. Empty:
+	// it is held by the operator, and does not count as a witness.
 	HeldBy string `yaml:"held_by"`
 }
 

@@ -89,8 +89,8 @@ func (c *Config) check() error {
 		}
 	}
 	for i, w := range c.Witnesses {
-		if w.Name == "" || w.Directory == "" {
-			add("witness %d: it needs a name and a directory", i+1)
+		if w.Name == "" || (w.Directory == "") == (w.Bucket == "") {
+			add("witness %d: it needs a name, and a directory or a bucket", i+1)
 		}
 	}
 	for _, p := range c.Web.Proxies {

@@ -37,7 +37,7 @@ func arrows() map[string][]string {
 		"ingest/objects":             with("ingest", "ingest/source", "internal/bucket", "internal/store"),
 		"ingest/spool":               {"ingest/source"},
 		"ingest/push":                {"ingest/source", "ingest/spool", "ingest/token"},
-		"ingest":                     with("ingest/source", "ingest/spool", "ingest/token", "internal/store"),
+		"ingest":                     with("ingest/source", "internal/bucket", "ingest/spool", "ingest/token", "internal/store"),
 		"reports":                    with("internal/pack", "internal/store", "reports/framework"),
 		"reports/schedule":           with("internal/bucket", "internal/pack", "internal/store", "reports", "reports/framework"),
 		"reports/schedule/mailtest":  {},

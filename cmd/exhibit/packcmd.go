@@ -135,9 +135,10 @@ func (s *installation) maker() (*reports.Maker, error) {
 	if err != nil {
 		return nil, err
 	}
+	held := &heldCheckpoints{installation: s, reader: reader, key: key}
 	return &reports.Maker{DB: s.db, Reader: reader, Key: key, Frameworks: frameworks, Now: time.Now, Scope: s.config.scope(), MinFree: uint64(s.config.MinFree),
 		Software: pack.Software{Version: version, Commit: commit, TZData: "of " + runtime.Version()},
-		Outside:  func(ctx context.Context) (reports.Outside, error) { return s.outside(ctx) }}, nil
+		Outside:  func(ctx context.Context) (reports.Outside, error) { return s.outside(ctx, held) }}, nil
 }
 
 // scope returns the systems that must be evidenced, with the sources that do it.
@@ -157,17 +158,8 @@ func (c *Config) scope() map[string][]pack.System {
 	return out
 }
 
-// witnesses returns the configured witnesses.
-func (s *installation) witnesses() []ingest.Witness {
-	var list []ingest.Witness
-	for _, w := range s.config.Witnesses {
-		list = append(list, ingest.Witness{Name: w.Name, Directory: w.Directory, HeldBy: w.HeldBy})
-	}
-	return list
-}
-
 // outside returns what a report says of things beside the ledger.
-func (s *installation) outside(ctx context.Context) (reports.Outside, error) {
+func (s *installation) outside(ctx context.Context, held *heldCheckpoints) (reports.Outside, error) {
 	var out reports.Outside
 	mailed, there, err := s.mailWitness(ctx)
 	if err != nil {
@@ -176,20 +168,11 @@ func (s *installation) outside(ctx context.Context) (reports.Outside, error) {
 	if there {
 		out.Witnesses = append(out.Witnesses, mailed)
 	}
-	for _, w := range s.witnesses() {
-		deposit, found, err := w.Last()
-		if err != nil { // what others hold must not keep anybody from the evidence
-			s.log.Error("witness cannot be read", "witness", w.Name, "error", err)
-		}
-		one := pack.Witness{Name: w.Name, Kind: "directory", Note: "held by " + w.HeldBy}
-		if w.HeldBy == "" {
-			one.Note = "held by the operator: it does not count as a witness"
-		}
-		if found {
-			one.Last, one.Size = deposit.At, deposit.Size
-		}
-		out.Witnesses = append(out.Witnesses, one)
+	deposits, err := held.held(ctx)
+	if err != nil {
+		return out, err
 	}
+	out.Witnesses = append(out.Witnesses, deposits...)
 	audit, found, err := s.dir.LastAudit()
 	if err != nil { // the next audit writes it anew; until then there is none to speak of
 		s.log.Error("last audit cannot be read", "error", err)

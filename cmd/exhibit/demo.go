@@ -94,7 +94,7 @@ func newDemoSite(listen, data string, log *slog.Logger) (*demoSite, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := os.MkdirAll(data, 0o700); err != nil {
+	if err := os.MkdirAll(filepath.Join(data, "witness"), 0o700); err != nil {
 		return nil, err
 	}
 	now := time.Now().In(zone)

@@ -63,7 +63,7 @@ func pushProblem(d DrainStatus, s spool.Status, h Hearing, heartbeat time.Durati
 	case !d.Damaged.IsZero():
 		return Alarm, fmt.Sprintf("the spool was found damaged at %s: %s. What could not be read is among the rejects; look after the disk", moment(d.Damaged), d.Damage)
 	case silent > heartbeat:
-		return Backoff, fmt.Sprintf("nothing came since %s, which is longer than the heartbeat of %s: nobody knows whether the path is still there", moment(h.Last), short(heartbeat))
+		return Unheard, fmt.Sprintf("nothing came since %s, which is longer than the heartbeat of %s: nobody knows whether the path is still there", moment(h.Last), short(heartbeat))
 	}
 	return Idle, ""
 }

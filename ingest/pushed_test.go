@@ -18,7 +18,7 @@ func TestPushProblem(t *testing.T) {
 		words string
 	}{
 		{"all is well", DrainStatus{}, spool.Status{}, Hearing{Last: at(1)}, Idle, ""},
-		{"silent", DrainStatus{}, spool.Status{}, Hearing{Last: at(0).Add(-time.Hour)}, Backoff,
+		{"silent", DrainStatus{}, spool.Status{}, Hearing{Last: at(0).Add(-time.Hour)}, Unheard,
 			"nothing came since 2026-03-01 09:00 UTC, which is longer than the heartbeat of 60 min: nobody knows whether the path is still there"},
 		{"switched off", DrainStatus{}, spool.Status{}, Hearing{Last: at(1), Off: true}, Alarm,
 			"the source said that its log was switched off: nothing is covered until it sends newer events"},

@@ -30,7 +30,8 @@ const (
 	Backoff  = "backing off"
 	Rejected = "token rejected"
 	Stopped  = "stopped"
-	Alarm    = "alarm" // it is read, and what it holds is not what it should be
+	Unheard  = "unheard" // pushed: nothing came for longer than the heartbeat
+	Alarm    = "alarm"   // it is read, and what it holds is not what it should be
 )
 
 // A Status is how a feed is doing.

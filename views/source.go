@@ -12,6 +12,7 @@ const (
 	BackingOff    Health = "backing-off"
 	TokenRejected Health = "token-rejected"
 	Stopped       Health = "stopped"
+	Unheard       Health = "unheard"     // pushed, and nothing came for longer than the heartbeat
 	Alarm         Health = "alarm"       // read, and what it holds is not what it should be
 	ImportOnly    Health = "import-only" // events come as files
 )
@@ -33,6 +34,7 @@ type Source struct {
 	Problem   string // what went wrong last, in the source's words
 	Advice    string // what to do about it
 	LastRead  time.Time
+	Heard     bool // it is pushed: LastRead is when something came last
 	NextRead  time.Time
 	LastEvent time.Time
 	Since     time.Time     // history is required from here on

@@ -118,6 +118,8 @@ func (h Health) title() string {
 		return "token rejected"
 	case Stopped:
 		return "stopped"
+	case Unheard:
+		return "not heard"
 	case Alarm:
 		return "alarm"
 	case ImportOnly:

@@ -292,7 +292,7 @@ type health []interface{ Status() ingest.Status }
 // Health makes health a site.Health.
 func (h health) Health(context.Context) []site.SourceHealth {
 	states := map[string]views.Health{ingest.Idle: views.OK, ingest.Reading: views.Reading, ingest.Backoff: views.BackingOff,
-		ingest.Rejected: views.TokenRejected, ingest.Stopped: views.Stopped, ingest.Alarm: views.Alarm}
+		ingest.Rejected: views.TokenRejected, ingest.Stopped: views.Stopped, ingest.Unheard: views.Unheard, ingest.Alarm: views.Alarm}
 	var list []site.SourceHealth
 	for _, w := range h {
 		s := w.Status()

@@ -105,9 +105,9 @@ func sourceTasks(s reports.SourceCoverage, h SourceHealth, counts ledger.Batch, 
 	days := &views.Link{Text: "Open coverage", Path: "/coverage"}
 	var out []views.Task
 	switch h.State {
-	case views.TokenRejected, views.Stopped, views.BackingOff, views.Alarm:
+	case views.TokenRejected, views.Stopped, views.BackingOff, views.Unheard, views.Alarm:
 		severity := views.Act
-		if h.State == views.BackingOff {
+		if h.State == views.BackingOff || h.State == views.Unheard {
 			severity = views.Look
 		}
 		out = append(out, views.Task{Severity: severity, Title: name + ": " + cmp.Or(h.Problem, "collection has stopped"), Detail: h.Advice, Link: page})

@@ -74,7 +74,7 @@ func (s *site) source(ctx context.Context, head store.Head, look reports.Look, c
 		}
 	}
 	v := views.Source{Name: name, Kind: kind.Name, Title: kind.Title, Docs: kind.Docs, Tenant: strings.Join(tenant, ", "), Health: h.State,
-		Problem: h.Problem, Advice: h.Advice, LastRead: h.LastRead, NextRead: h.NextRead, Since: c.Since,
+		Problem: h.Problem, Advice: h.Advice, LastRead: h.LastRead, Heard: h.Method == ledger.Heard, NextRead: h.NextRead, Since: c.Since,
 		Keeps: time.Duration(latest.Keeps) * time.Second, Settle: time.Duration(latest.Settle) * time.Second,
 		Cursor: head.State.Cursor(name), Told: -1, Mapping: latest.Mapping, Rules: latest.Rules, RulesFrom: rulesFrom(&head.State, latest), Zone: s.Zone,
 		Counts: views.Counts{Fetched: int64(counts.Fetched), Extra: int64(counts.Extra), Events: int64(counts.Events), Duplicates: int64(counts.Duplicates),

@@ -27,14 +27,14 @@ func TestTerracottaForms(t *testing.T) {
 	for hours := -12; hours <= 14; hours++ {
 		forms = append(forms, vendortest.TerracottaForm{List: "data", Zone: time.FixedZone("", hours*3600)})
 	}
+	f, fake := newTerracotta(t, vendortest.TerracottaForm{})
+	for i := range 61 {
+		f.event(i, f.now.Add(-time.Duration(i)*97*time.Minute))
+	}
 	for _, form := range forms {
 		for _, form.Including = range []bool{false, true} {
 			form.OldestFirst = form.Including
-			f, fake := newTerracotta(t, form)
-			fake.Twice = form.Paging != ""
-			for i := range 61 {
-				f.event(i, f.now.Add(-time.Duration(i)*97*time.Minute))
-			}
+			fake.Form, fake.Twice = form, form.Paging != ""
 			for _, back := range []int{0, 5, 12, 30} {
 				w := f.last(24 * time.Hour)
 				w.From, w.To = w.From.Add(-time.Duration(back)*time.Hour), w.To.Add(-time.Duration(back)*time.Hour)

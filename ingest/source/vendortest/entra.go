@@ -27,6 +27,8 @@ type Entra struct {
 
 	// Twice repeats the last entry of a page at the begin of the next one.
 	Twice bool
+	// Limit is how many entries a page holds at most, whatever was asked for; 0: a thousand.
+	Limit int
 
 	mu     sync.Mutex
 	tokens map[string]time.Time // until when they are good
@@ -194,6 +196,9 @@ func (e *Entra) list(w http.ResponseWriter, r *http.Request, feed string, parts 
 		for begin < len(entries) && entraKey(entries[begin]) >= string(last) {
 			begin++
 		}
+	}
+	if e.Limit > 0 {
+		top = min(top, e.Limit)
 	}
 	end := min(begin+top, len(entries))
 	frame := map[string]any{"@odata.context": "https://graph.microsoft.com/v1.0/$metadata#auditLogs/" + feed, "value": recordsHere}

@@ -66,7 +66,7 @@ func (t *Terracotta) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case r.Method != http.MethodGet || r.URL.Path != TerracottaPath:
 		http.NotFound(w, r)
 		return
-	case err1 != nil || err2 != nil || to.Before(from) || to.After(t.Now().Add(48*time.Hour)):
+	case err1 != nil || err2 != nil || to.Before(from) || to.After(t.Now().Add(72*time.Hour)):
 		http.Error(w, `{"error":"invalid dates"}`, http.StatusBadRequest)
 		return
 	}

@@ -428,3 +428,34 @@ func TestRedriveOfTwoReasons(t *testing.T) {
 }
 
 func interval(from, to time.Time) coverage.Interval { return coverage.Interval{From: from, To: to} }
+
+// A redrive that is handed to the running writer is the same, and is in the diary.
+func TestRedriveByTheRunningWriter(t *testing.T) {
+	t.Parallel()
+	w, running, _ := handoff(t)
+	if err := w.log.Declare(t.Context(), []ingest.Declaration{{Name: "hcp-prod", Kind: w.kind("hcp-terraform")}}, true); err != nil {
+		t.Fatal(err)
+	}
+	nothing := source.Kind{Name: "hcp-terraform", Normalize: func(source.Record) ([]source.Result, error) {
+		return nil, &source.RejectError{Reason: source.ReasonNoType}
+	}}
+	w.toys("hcp-prod", nothing, start(), hcp(1, start(), "create"), "bad")
+	want := ingest.RedriveResult{Tried: 2, Events: 1, Rejects: 1}
+	for _, dry := range []bool{true, false} {
+		got, err := running.Redrive(t.Context(), ingest.Redrive{Source: "hcp-prod", Reason: source.ReasonNoType, By: "ada", DryRun: dry})
+		if err != nil || got != want {
+			t.Errorf("dry %t: got %+v, %v", dry, got, err)
+		}
+	}
+	if got, err := running.Redrive(t.Context(), ingest.Redrive{Source: "hcp-prod", Reason: "other", By: "ada"}); err != nil || got.Tried != 0 {
+		t.Errorf("another reason: got %+v, %v", got, err)
+	}
+	var acts []string
+	head := w.log.Head()
+	if err := w.db.EachEvent(t.Context(), head.Snapshot(), []string{source.Own}, everything(), func(_ uint64, e *event.Event) error {
+		acts = append(acts, e.Action+" "+string(e.Section)+" "+e.Actor.Name)
+		return nil
+	}); err != nil || !slices.Equal(acts, []string{"redrive admin-changes ada", "redrive admin-changes ada"}) {
+		t.Errorf("the diary has %q, %v", acts, err)
+	}
+}

@@ -217,7 +217,7 @@ func (r *Report) ledgerTable() Table {
 		}
 		t.Rows = append(t.Rows, row)
 		if b.Redriven > 0 {
-			t.Note += "; of those fetched for " + name + ", " + Plural(b.Redriven, "is a reject", "are rejects") + " that had been stored and were tried again after a fix"
+			t.Note += "; of those fetched for " + name + ", " + Plural(b.Redriven, "had been stored as a reject and was tried again after a fix", "had been stored as rejects and were tried again after a fix")
 		}
 	}
 	return t

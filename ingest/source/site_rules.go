@@ -218,17 +218,6 @@ func (k *Kind) Knows(action string) (event.Section, bool) {
 	return r.sections[ifSuccess], !r.catchAll
 }
 
-// Len returns how many rules there are.
-func (s *SiteRules) Len() (n int) {
-	if s == nil {
-		return 0
-	}
-	for _, list := range s.byKind {
-		n += len(list)
-	}
-	return n
-}
-
 // A Catalog is the kinds of an installation: those of the table, with the site's own
 // rules, and those of sources with a mapping of their own.
 type Catalog struct {

@@ -114,8 +114,11 @@ func sourceTasks(s reports.SourceCoverage, h SourceHealth, counts ledger.Batch, 
 	}
 	lost, recoverable, until := missing(s)
 	if recoverable > 0 {
-		out = append(out, views.Task{Severity: views.Act, Title: name + ": " + reports.Length(recoverable) + " can still be fetched",
-			Detail: "It is fetched by itself as soon as the source answers. After the deadline the first of it is lost.", Deadline: until, Link: days})
+		detail := "It is fetched by itself as soon as the source answers. After the deadline the first of it is lost."
+		if h.Method == ledger.Heard {
+			detail = "Nobody fetches it by itself from a source that sends. Import it before the source drops it."
+		}
+		out = append(out, views.Task{Severity: views.Act, Title: name + ": " + reports.Length(recoverable) + " can still be fetched", Detail: detail, Deadline: until, Link: days})
 	}
 	if lost > 0 {
 		out = append(out, views.Task{Severity: views.Look, Title: name + ": " + reports.Length(lost) + " of the last 30 days are lost",

@@ -5,6 +5,8 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"io"
 	"log/slog"
 	"testing"
@@ -124,6 +126,36 @@ func TestOverview(t *testing.T) {
 	}
 	if v.Checkpoint.Origin != reporttest.Origin || v.Checkpoint.Size != 40 || v.Checkpoint.Root == "" || v.Audit.Segments != 80 {
 		t.Errorf("checkpoint %+v, audit %+v", v.Checkpoint, v.Audit)
+	}
+}
+
+// A pushed source that is in trouble is on the overview and on its page; what it heard
+// is not shown as read.
+func TestPushedSource(t *testing.T) {
+	fresh := coverage.Of(coverage.Interval{From: event.Day(now()), To: now()})
+	s, _, _ := open(t, workers{{Source: "hcp-prod", State: views.Alarm, Problem: "the spool is full", LastRead: now(), Uncommitted: fresh, Method: ledger.Heard}})
+	v, err := s.Overview.Overview(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !slices.ContainsFunc(v.Tasks, func(task views.Task) bool {
+		return task.Severity == views.Act && task.Title == "hcp-prod: the spool is full"
+	}) {
+		t.Errorf("tasks %+v", v.Tasks)
+	}
+	if i := slices.IndexFunc(v.Tasks, func(task views.Task) bool { return strings.Contains(task.Title, "can still be fetched") }); i < 0 || !strings.Contains(v.Tasks[i].Detail, "Import it") {
+		t.Errorf("tasks %+v", v.Tasks)
+	}
+	page, err := s.Sources.Source(t.Context(), "hcp-prod")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var html strings.Builder
+	if err := views.SourcePage(page).Render(t.Context(), &html); err != nil {
+		t.Fatal(err)
+	}
+	if text := html.String(); !strings.Contains(text, "Last heard") || strings.Contains(text, "Last read") || !strings.Contains(text, "the spool is full") {
+		t.Errorf("page %s", text)
 	}
 }
 

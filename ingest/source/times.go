@@ -22,7 +22,10 @@ func setTimeBy(e *event.Event, claimed string, transport time.Time, parse func(s
 	case claimed != "":
 		// What cannot be read stays the zero time, which is out of range: File then
 		// keeps the words and counts a wrong clock.
-		e.Time, _ = parse(claimed)
+		var err error
+		if e.Time, err = parse(claimed); err != nil {
+			claimed = strings.ToValidUTF8(claimed, "\uFFFD")
+		}
 	case !transport.IsZero():
 		e.Time, e.TimeBasis = transport.UTC(), event.BasisTransport
 	default:

@@ -87,7 +87,7 @@ fuzz: npm
 	done
 
 soak: npm
-	EXHIBIT_SOAK=$(KILLS) $(GO) test -count=1 -timeout 3h -v -run 'Kill|Race|Unknown|GiveUp|Days|Faults|Counts|Memory|FullDisk|Simulation' ./ingest/
+	EXHIBIT_SOAK=$(KILLS) $(GO) test -count=1 -timeout 3h -v -run 'Kill|Race|Unknown|GiveUp|Days|Faults|Counts|Memory|FullDisk|Simulation' ./ingest/ ./ingest/objects/
 
 clean:
 	rm -rf $(BIN) demo-data

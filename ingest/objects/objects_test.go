@@ -29,8 +29,6 @@ import (
 	"gocloud.dev/blob"
 )
 
-func TestMain(m *testing.M) { enginetest.Main(m) }
-
 // noon is when most of these tests begin.
 func noon() time.Time { return time.Date(2026, 3, 10, 12, 0, 0, 0, time.UTC) }
 

@@ -35,15 +35,19 @@ const (
 // in the order of published, and late events may be missing.)
 type oktaPuller struct {
 	*caller
-	base    *url.URL // of the log
+	base    *url.URL   // of the log
+	login   *oktaLogin // nil: there is a token
 	readers readers
 }
 
 func oktaSettings() []Setting {
 	return []Setting{
 		{Name: "url", Required: true, Doc: "address of the organization, https://NAME.okta.com, without -admin"},
-		{Name: "token", Required: true, Secret: true, Doc: "API token of a service account with the Read-only administrator or Report administrator role, or an OAuth access token for okta.logs.read"},
+		{Name: "token", Secret: true, Doc: "API token of an account with the Read-only administrator or Report administrator role; or client_id and private_key"},
 		{Name: "scheme", Default: "SSWS", Doc: "what token is: SSWS for an API token, Bearer for an OAuth access token"},
+		{Name: "client_id", Doc: "service app that was granted okta.logs.read, without DPoP, instead of token"},
+		{Name: "private_key", Secret: true, Doc: "key of the service app, in PEM or as the JSON that Okta shows when it makes one"},
+		{Name: "key_id", Doc: "id of private_key, unless it is in the JSON"},
 		budgetSetting(oktaPerHour),
 	}
 }
@@ -54,16 +58,29 @@ func newOktaPuller(c Config) (Puller, error) {
 	if err != nil {
 		return fail(err)
 	}
-	if c.Settings["token"] == "" {
-		return fail(errors.New("setting token is missing"))
-	}
-	scheme := cmp.Or(c.Settings["scheme"], "SSWS")
-	if scheme != "SSWS" && scheme != "Bearer" {
-		return fail(errors.New("setting scheme: want SSWS or Bearer"))
-	}
 	p := &oktaPuller{caller: newCaller(c, 1), base: base.JoinPath(oktaPath)}
-	credentials := scheme + " " + c.Settings["token"]
-	p.authorize = func(r *http.Request) { r.Header.Set("Authorization", credentials) }
+	token, client := c.Settings["token"], c.Settings["client_id"]
+	scheme := cmp.Or(c.Settings["scheme"], "SSWS")
+	switch {
+	case token == "" && client == "":
+		return fail(errors.New("setting token is missing, or client_id and private_key instead"))
+	case token != "" && client != "":
+		return fail(errors.New("setting token and setting client_id are both there: give one of them"))
+	case scheme != "SSWS" && scheme != "Bearer":
+		return fail(errors.New("setting scheme: want SSWS or Bearer"))
+	case client != "":
+		if p.login, err = newOktaLogin(client, c.Settings["private_key"], c.Settings["key_id"], base); err != nil {
+			return fail(err)
+		}
+	}
+	p.authorize = func(r *http.Request) {
+		switch {
+		case p.login == nil:
+			r.Header.Set("Authorization", scheme+" "+token)
+		case p.login.token != "":
+			r.Header.Set("Authorization", "Bearer "+p.login.token)
+		}
+	}
 	if err := p.budget(c, oktaPerHour); err != nil {
 		return fail(err)
 	}
@@ -183,9 +200,23 @@ type oktaPage struct {
 	complete time.Time // everything that was stored at this moment is in this page or an earlier one
 }
 
+// page reads one page. An access token that was refused is exchanged once: it may
+// have been revoked.
 func (p *oktaPuller) page(ctx context.Context, u *url.URL) (oktaPage, error) {
+	page, err := p.pageOnce(ctx, u)
+	if p.login != nil && errors.Is(err, ErrToken) && p.login.token != "" {
+		p.login.token = ""
+		page, err = p.pageOnce(ctx, u)
+	}
+	return page, err
+}
+
+func (p *oktaPuller) pageOnce(ctx context.Context, u *url.URL) (oktaPage, error) {
 	var page oktaPage
 	asked := p.now()
+	if err := p.signIn(ctx, asked); err != nil {
+		return page, err
+	}
 	err := p.get(ctx, u.String(), func(header http.Header, body []byte) error {
 		page = oktaPage{received: p.now().UTC()}
 		page.complete = completeAt(asked, page.received, header)

@@ -68,9 +68,15 @@ func (o *oktaOrg) puller() source.Puller {
 	return p
 }
 
+// day asks for the last day.
+func (o *oktaOrg) day() source.Ask {
+	return source.Ask{Window: coverage.Interval{From: o.now.Add(-24 * time.Hour), To: o.now}}
+}
+
 // follow reads from a cursor, or the last day when it is empty.
 func (o *oktaOrg) follow(cursor string) (records []string, next string, answer source.Answer, err error) {
-	ask := source.Ask{Window: coverage.Interval{From: o.now.Add(-24 * time.Hour), To: o.now}, Cursor: cursor}
+	ask := o.day()
+	ask.Cursor = cursor
 	answer, err = o.puller().Pull(context.Background(), ask, func(p source.Page) error {
 		for _, r := range p.Records {
 			records = append(records, string(r))

@@ -9,6 +9,9 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/go-jose/go-jose/v4"
+	"github.com/go-jose/go-jose/v4/jwt"
 )
 
 // An Okta answers for the System Log of an organization. Polling requests (without
@@ -28,17 +31,26 @@ type Okta struct {
 	Twice   bool   // a page begins with the last event of the one before
 	Timeout bool   // every query takes longer than 30 seconds
 
+	// A service app may ask for access tokens, which are good for an hour.
+	Client string
+	Key    jose.JSONWebKey // the public one
+	DPoP   bool            // the app has to prove that it has the token
+
 	mu       sync.Mutex
-	hidden   []Entry        // not stored yet
-	stored   []Entry        // in the order in which they were stored
-	cursors  map[string]int // how many stored events lie in front of each
-	given    map[int]string // the cursor behind so many events
-	minute   time.Time      // in which requests are counted
+	hidden   []Entry              // not stored yet
+	stored   []Entry              // in the order in which they were stored
+	cursors  map[string]int       // how many stored events lie in front of each
+	given    map[int]string       // the cursor behind so many events
+	tokens   map[string]time.Time // access tokens, with their ends
+	minute   time.Time            // in which requests are counted
 	inMinute int
 }
 
 // OktaPath is where the System Log is.
 const OktaPath = "/api/v1/logs"
+
+// OktaTokenPath is where service apps get their access tokens.
+const OktaTokenPath = "/oauth2/v1/token"
 
 // Happen adds an event, and returns it as the API gives it.
 func (o *Okta) Happen(n int, at, seen time.Time) []byte {
@@ -89,14 +101,12 @@ func (o *Okta) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer o.mu.Unlock()
 	now := o.Now()
 	o.store(now)
-	scheme := "SSWS "
-	if o.Bearer {
-		scheme = "Bearer "
-	}
 	switch left := o.count(w, now); {
+	case r.Method == http.MethodPost && r.URL.Path == OktaTokenPath:
+		o.grant(w, r, now)
 	case r.Method != http.MethodGet || r.URL.Path != OktaPath:
 		oktaError(w, http.StatusNotFound, "E0000007", "Not found: Resource not found: "+r.URL.Path)
-	case r.Header.Get("Authorization") != scheme+o.Token:
+	case !o.known(r.Header.Get("Authorization"), now):
 		oktaError(w, http.StatusUnauthorized, "E0000011", "Invalid token provided")
 	case o.NoRole:
 		oktaError(w, http.StatusForbidden, "E0000006", "You do not have permission to perform the requested action")
@@ -106,6 +116,56 @@ func (o *Okta) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		oktaError(w, http.StatusInternalServerError, "E0000009", "Internal Server Error")
 	default:
 		o.answer(w, r, now)
+	}
+}
+
+// known reports whether a request may be made with the credentials.
+func (o *Okta) known(credentials string, now time.Time) bool {
+	scheme, token, _ := strings.Cut(credentials, " ")
+	if scheme == "Bearer" && now.Before(o.tokens[token]) {
+		return true
+	}
+	return token == o.Token && o.Token != "" && scheme == map[bool]string{true: "Bearer", false: "SSWS"}[o.Bearer]
+}
+
+// Revoke ends all access tokens.
+func (o *Okta) Revoke() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	clear(o.tokens)
+}
+
+// grant gives an access token to the service app.
+func (o *Okta) grant(w http.ResponseWriter, r *http.Request, now time.Time) {
+	refuse := func(code, words string) {
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(http.StatusBadRequest)
+		fmt.Fprintf(w, `{"error":%q,"error_description":%q}`, code, words)
+	}
+	var claims jwt.Claims
+	signed, err := jwt.ParseSigned(r.PostFormValue("client_assertion"), []jose.SignatureAlgorithm{jose.RS256, jose.ES256})
+	if err == nil {
+		err = signed.Claims(o.Key.Key, &claims)
+	}
+	if err == nil {
+		err = claims.Validate(jwt.Expected{Issuer: o.Client, Subject: o.Client, AnyAudience: jwt.Audience{"http://" + r.Host + OktaTokenPath}, Time: now})
+	}
+	switch {
+	case r.PostFormValue("grant_type") != "client_credentials",
+		r.PostFormValue("client_assertion_type") != "urn:ietf:params:oauth:client-assertion-type:jwt-bearer":
+		refuse("unsupported_grant_type", "The grant type is not supported.")
+	case err != nil || signed.Headers[0].KeyID != o.Key.KeyID:
+		refuse("invalid_client", "The client_assertion signature is invalid.")
+	case r.PostFormValue("scope") != "okta.logs.read":
+		refuse("invalid_scope", "The scope is not granted.")
+	default:
+		if o.tokens == nil {
+			o.tokens = map[string]time.Time{}
+		}
+		token := fmt.Sprintf("eyJraWQi.%d.access", now.UnixNano())
+		o.tokens[token] = now.Add(time.Hour)
+		kind := map[bool]string{true: "DPoP", false: "Bearer"}[o.DPoP]
+		fmt.Fprintf(w, `{"token_type":%q,"expires_in":3600,"access_token":%q,"scope":"okta.logs.read"}`, kind, token)
 	}
 }
 

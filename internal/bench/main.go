@@ -106,7 +106,7 @@ func (s settings) measure(ctx context.Context, e *engine.Engine) error {
 			return err
 		}
 	}
-	if err := do(0, stepAgain, stepPages); err != nil {
+	if err := do(0, stepAgain, stepObjects, stepPages); err != nil {
 		return err
 	}
 	if s.more > 1 {

@@ -39,7 +39,7 @@ func (b *bench) print(w io.Writer) {
 	fmt.Fprintf(w, "\n%d events, %d rounds, %d processors, %s %s/%s\n\n", b.steps[stepGenerate][0].Events, b.rounds, runtime.NumCPU(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
 	fmt.Fprintln(w, "| step | events/s | seconds | processor µs/event, own + engine | peak memory, MiB, own + engine |\n|---|---:|---:|---:|---:|")
 	for _, row := range []struct{ name, title string }{
-		{stepImport, "import"}, {stepLoad, "ClickHouse's own load"}, {stepPush, "push over HTTP, until it is in the ledger"}, {stepAgain, "the same import again"},
+		{stepImport, "import"}, {stepLoad, "ClickHouse's own load"}, {stepPush, "push over HTTP, until it is in the ledger"}, {stepAgain, "the same import again"}, {stepObjects, "objects of a bucket"},
 		{stepPack, "pack"}, {stepExport, "ClickHouse's own export, in the pack's order"}, {stepExportPlain, "ClickHouse's own export, in any order"},
 		{stepVerify, "verify"}, {stepImport + "-more", "import of more"},
 	} {
@@ -60,6 +60,7 @@ func (b *bench) print(w io.Writer) {
 		fmt.Fprintf(w, "push, %d senders with %d events in a request: answered %.0f events/s, p50 %.1f ms, p99 %.1f ms\n", pushSenders, pushBatch,
 			m.Numbers[pushedRate], m.Numbers[pushedP50], m.Numbers[pushedP99])
 	}
+	fmt.Fprint(w, b.printObjects())
 	b.printDisk(w)
 	for _, name := range []string{stepPages, stepPages + "-more"} {
 		for _, m := range b.steps[name] {

@@ -33,6 +33,7 @@ const (
 	stepAgain       = "import-again"
 	stepPages       = "pages"
 	stepPush        = "push"
+	stepObjects     = "objects"
 )
 
 // measured is what one step took.
@@ -108,7 +109,7 @@ func (s settings) runStep(ctx context.Context) error {
 	do := map[string]func(context.Context) error{
 		stepGenerate: st.generate, stepImport: st.imports, stepAgain: st.importAgain, stepLoad: st.load, stepDisk: st.disk,
 		stepPack: st.pack, stepExport: st.export, stepExportPlain: st.exportPlain, stepVerify: st.verify, stepPages: st.pages,
-		stepPush: st.push,
+		stepPush: st.push, stepObjects: st.objects,
 	}[s.step]
 	if do == nil {
 		return fmt.Errorf("there is no step %q", s.step)
@@ -128,6 +129,9 @@ func (s settings) database() string {
 	}
 	if s.step == stepPush {
 		return fmt.Sprintf("exhibit_push_%d", s.round)
+	}
+	if s.step == stepObjects {
+		return "exhibit_objects"
 	}
 	if s.round == moreRound {
 		return "exhibit_own_more"

@@ -44,28 +44,39 @@ type Server struct {
 	command *exec.Cmd // nil when it does not run
 }
 
+// ErrMissing says that there is no versitygw.
+var ErrMissing = errors.New("buckettest: versitygw, the S3 server, is missing: run 'make s3', or name it in " + Program)
+
 // Start starts a server of its own for the test, which ends with it. Without
 // versitygw the test is skipped, or fails when CI=true.
 func Start(t testing.TB) *Server {
 	t.Helper()
+	s, err := Run(t.TempDir())
+	if errors.Is(err, ErrMissing) && os.Getenv("CI") != "true" {
+		t.Skip(err)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Stop)
+	return s
+}
+
+// Run starts a server over a directory. Who calls it stops it.
+func Run(dir string) (*Server, error) {
 	program, err := find()
 	if err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatal(err)
-		}
-		t.Skip(err)
+		return nil, err
 	}
 	// Where URLs give no credentials, the environment does. All servers have the
 	// same, so that tests may run beside each other.
 	for name, value := range map[string]string{"AWS_ACCESS_KEY_ID": accessKey, "AWS_SECRET_ACCESS_KEY": secretKey} {
 		if err := os.Setenv(name, value); err != nil {
-			t.Fatal(err)
+			return nil, fmt.Errorf("buckettest: %w", err)
 		}
 	}
-	s := &Server{dir: t.TempDir(), program: program}
-	t.Cleanup(s.Stop)
-	s.Start(t)
-	return s
+	s := &Server{dir: dir, program: program}
+	return s, s.Again()
 }
 
 // find returns the path of versitygw.
@@ -88,7 +99,7 @@ func find() (string, error) {
 	}
 	path, err := exec.LookPath("versitygw")
 	if err != nil {
-		return "", fmt.Errorf("buckettest: versitygw, the S3 server, is missing: run 'make s3', or name it in %s", Program)
+		return "", ErrMissing
 	}
 	return path, nil
 }
@@ -96,24 +107,29 @@ func find() (string, error) {
 // Start starts a server that was stopped, on the port that it had.
 func (s *Server) Start(t testing.TB) {
 	t.Helper()
+	if err := s.Again(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Again is Start outside of tests.
+func (s *Server) Again() error {
 	var last error
 	for range 5 { // somebody else may take a free port first
 		if s.port == 0 {
 			port, err := freePort()
 			if err != nil {
-				t.Fatal(err)
+				return err
 			}
 			s.port = port
 		}
 		if last = s.start(); last == nil {
-			return
+			return nil
 		}
-		if s.command != nil {
-			s.Stop()
-		}
+		s.Stop()
 		s.port = 0
 	}
-	t.Fatal(last)
+	return last
 }
 
 func freePort() (int, error) {
@@ -184,18 +200,28 @@ func (s *Server) URL(name string) string {
 // Bucket makes a bucket and returns its address.
 func (s *Server) Bucket(t testing.TB, name string) string {
 	t.Helper()
-	address := s.URL(name)
-	b, err := bucket.Open(t.Context(), address)
+	address, err := s.Make(t.Context(), name)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer b.Close()
-	var client *s3.Client
-	if !b.As(&client) {
-		t.Fatal("buckettest: not an S3 bucket")
-	}
-	if _, err := client.CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: &name}); err != nil {
-		t.Fatalf("buckettest: make bucket %s: %v", name, err)
-	}
 	return address
+}
+
+// Make is Bucket outside of tests.
+func (s *Server) Make(ctx context.Context, name string) (string, error) {
+	address := s.URL(name)
+	b, err := bucket.Open(ctx, address)
+	if err != nil {
+		return "", err
+	}
+	var client *s3.Client
+	if b.As(&client) {
+		_, err = client.CreateBucket(ctx, &s3.CreateBucketInput{Bucket: &name})
+	} else {
+		err = errors.New("it is not an S3 bucket")
+	}
+	if err := errors.Join(err, b.Close()); err != nil {
+		return "", fmt.Errorf("buckettest: make bucket %s: %w", name, err)
+	}
+	return address, nil
 }

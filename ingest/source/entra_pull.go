@@ -149,11 +149,7 @@ func (r *entraRead) window(ctx context.Context, w coverage.Interval, size int) e
 		if err != nil {
 			return err
 		}
-		address = page.next // as it was said: its query must not be written anew
-		if !strings.Contains(address, "://") {
-			address = next.String()
-		}
-		if seen[address] {
+		if address = next.String(); seen[address] {
 			return errors.New("the link to the next page leads back to one already read")
 		}
 	}

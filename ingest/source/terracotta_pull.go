@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
-	"strings"
 	"time"
 )
 
@@ -175,9 +174,11 @@ func (r *terracottaRead) page(ctx context.Context, u string) (page terracottaPag
 		if page, err = parseTerracotta(body, r.paths); err != nil {
 			return fmt.Errorf("%w (%d bytes of %s)", err, len(body), cmp.Or(header.Get("Content-Type"), "no type"))
 		}
-		if link := nextLink(header); link != "" && page.next == "" {
-			page.next = link
+		link, err := linkNext(header.Values("Link"))
+		if err != nil {
+			return err
 		}
+		page.next = cmp.Or(page.next, link)
 		page.received = r.now().UTC()
 		if r.through.IsZero() {
 			r.through = completeAt(asked, page.received, header)
@@ -193,17 +194,4 @@ func (r *terracottaRead) page(ctx context.Context, u string) (page terracottaPag
 		err = fmt.Errorf("%w: check the url setting", err)
 	}
 	return page, err
-}
-
-// nextLink returns the next page of the Link headers.
-func nextLink(header http.Header) string {
-	for _, line := range header.Values("Link") {
-		for link := range strings.SplitSeq(line, ",") {
-			target, params, _ := strings.Cut(link, ";")
-			if strings.Contains(strings.ReplaceAll(params, `"`, ""), "rel=next") {
-				return strings.Trim(strings.TrimSpace(target), "<>")
-			}
-		}
-	}
-	return ""
 }

@@ -75,7 +75,7 @@ generate:
 docs: ## write the tables of README.md and docs/sources.md anew
 	go test ./ingest/source -run "TestDocs|TestAgreement" -update
 
-bench: npm build
+bench: npm s3 build
 	$(GO) run ./internal/bench
 
 fuzz: npm

@@ -9,18 +9,19 @@ DATA    ?= demo-data
 FUZZ    ?= 60s
 KILLS   ?= 300
 CHROMIUM := $(shell command -v chromium || command -v chromium-browser || command -v google-chrome)
+SENDERS := $(and $(shell command -v curl),$(shell command -v syslog-ng))
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unreleased)
 COMMIT  ?= $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
 VERSITYGW := v1.8.0
 LDFLAGS := -s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT)
 
-.PHONY: all build deps npm browser s3 demo test check lint generate docs bench fuzz soak clean
+.PHONY: all build deps npm browser senders s3 demo test check lint generate docs bench fuzz soak clean
 
 all: build
 
 # --- what is needed -------------------------------------------------------------------------
 
-deps: npm browser s3
+deps: npm browser senders s3
 
 # The embedded database engine and what browser tests use.
 npm: node_modules/.package-lock.json
@@ -36,6 +37,17 @@ ifeq ($(CHROMIUM),)
 		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium fonts-noto-core; \
 	else \
 		echo "chromium is missing: as root, apt-get install chromium fonts-noto-core (the browser tests need it)" >&2; \
+		[ "$$CI" != true ]; \
+	fi
+endif
+
+# Programs of others that send events in tests. The daemon that apt-get may start is not used.
+senders:
+ifeq ($(SENDERS),)
+	@if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends curl syslog-ng-core syslog-ng-mod-http; \
+	else \
+		echo "curl or syslog-ng is missing: as root, apt-get install curl syslog-ng-core syslog-ng-mod-http (tests of senders need them)" >&2; \
 		[ "$$CI" != true ]; \
 	fi
 endif

@@ -179,7 +179,7 @@ func (w *writer) mailing(ctx context.Context, maker *reports.Maker, packs *repor
 	evidence := &schedule.FromReports{Maker: maker, Packs: packs, Base: strings.TrimSuffix(w.config.Web.BaseURL, "/"), Now: time.Now, Collected: w.polled}
 	runner := &schedule.Runner{Records: desk.Records, Evidence: evidence, Post: post, Directories: schedule.Directories{Paths: m.Directories, Packs: open},
 		Buckets: schedule.Buckets{URLs: m.Buckets, Packs: open, Timeout: bucketTimeout},
-		Domains: m.Domains, MailDomain: m.sender().Domain(), Diary: scheduleDiary(w.diary), Now: time.Now, Slog: w.log, After: time.After, Wake: wake}
+		Domains: m.Domains, MailDomain: m.sender().Domain(), Base: evidence.Base, Diary: scheduleDiary(w.diary), Now: time.Now, Slog: w.log, After: time.After, Wake: wake}
 	shown := &site.Mailing{Desk: desk, Evidence: evidence}
 	if box, ok := post.(schedule.Mailbox); ok {
 		shown.Mailbox = &box

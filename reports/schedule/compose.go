@@ -66,7 +66,7 @@ func coverNote(s reports.SourceCoverage) string {
 	case !s.Known:
 		return "not connected"
 	case s.Required() < 1:
-		return "of the time that is required"
+		return "of the required time"
 	case s.Methods[ledger.Stated] > 0:
 		return reports.Share(s.Methods[ledger.Stated]) + " from files that " + cmp.Or(strings.Join(s.By, ", "), "somebody") + " stated to be complete"
 	}
@@ -118,9 +118,19 @@ func shorten(list []string) []string {
 	return append(list[:most:most], fmt.Sprintf("and %d more: the report has all", len(list)-most))
 }
 
-// needs lists what somebody must do.
-func (l *Letter) needs(r *reports.Report) {
+// needs lists what somebody must do. What is fetched by itself needs nobody.
+func (l *Letter) needs(r *reports.Report, imported func(source string) bool) {
 	l.Needs = append(l.Needs, r.Missing...)
+	var unexplained int
+	for _, g := range r.Coverage.Gaps {
+		healing := g.State == ledger.Backfilling || g.State == ledger.Recoverable && !imported(g.Source)
+		if len(g.Notes) == 0 && !healing && g.State != ledger.Onboarding && g.State != ledger.Unconnected {
+			unexplained++
+		}
+	}
+	if unexplained > 0 {
+		l.Needs = append(l.Needs, reports.Plural(unexplained, "gap", "gaps")+" to explain: import a file that covers the time, or note why there is none")
+	}
 	for _, c := range r.Checks {
 		if c.Answer == reports.FoundExceptions {
 			l.Needs = append(l.Needs, c.Question+" "+reports.Plural(c.Count, "exception", "exceptions")+" to explain")

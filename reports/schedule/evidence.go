@@ -105,9 +105,12 @@ func (f *FromReports) Make(ctx context.Context, s Schedule, r Run) (string, *Let
 	return job.ID, letter, nil
 }
 
+// pagePath is the path of a schedule's page.
+func pagePath(schedule string) string { return "/schedules/" + url.PathEscape(schedule) }
+
 // PackPath is the path of the link to a run's pack.
 func PackPath(schedule, key string) string {
-	return "/schedules/" + url.PathEscape(schedule) + "/packs/" + url.PathEscape(key)
+	return pagePath(schedule) + "/packs/" + url.PathEscape(key)
 }
 
 // Letter writes the letter of a run without a pack: what a preview shows.
@@ -126,9 +129,10 @@ func (f *FromReports) Letter(ctx context.Context, s Schedule, r Run) (*Letter, e
 	}
 	l := &Letter{Kind: "evidence", Name: s.Name, Waited: r.Waited, Attach: s.Attach, Framework: report.Framework.Title, Period: r.Span.Words(), Exact: report.Period.Text,
 		Signed: report.Head.Checkpoint, Records: report.Head.State.Size, Held: report.Head.State.At,
-		Page: f.Base + "/schedules/" + url.PathEscape(s.ID), Report: f.Base + "/reports/" + url.PathEscape(s.Framework) + "?" + reportQuery(s, r.Span)}
+		Page: f.Base + pagePath(s.ID), Report: f.Base + "/reports/" + url.PathEscape(s.Framework) + "?" + reportQuery(s, r.Span)}
 	found := "collected without gaps"
-	if what := l.cover(report, func(source string) bool { return f.imported(&report.Head.State, source) }); what != "" {
+	imported := func(source string) bool { return f.imported(&report.Head.State, source) }
+	if what := l.cover(report, imported); what != "" {
 		found = what
 	}
 	if len(report.Missing) > 0 {
@@ -137,7 +141,7 @@ func (f *FromReports) Letter(ctx context.Context, s Schedule, r Run) (*Letter, e
 	l.Good = found == "collected without gaps"
 	l.Verdict = "Evidence for " + r.Span.Words() + ": " + found
 	l.Subject = subject(l.Verdict)
-	l.needs(report)
+	l.needs(report, imported)
 	l.count(report, prior, r.Span.before())
 	l.deleted(report)
 	return l, nil
@@ -179,7 +183,7 @@ func (f *FromReports) Checkpoint(ctx context.Context, s Schedule, r Run) (*Lette
 	origin, _, _ := strings.Cut(head.Checkpoint, "\n")
 	text := fmt.Sprintf("Checkpoint of %s: %s records", origin, reports.Number(head.State.Size))
 	return &Letter{Kind: "checkpoint", Name: s.Name, Subject: subject(text + ", " + head.State.At.UTC().Format(time.DateOnly)), Verdict: text + " up to " + reports.Instant(head.State.At), Good: true,
-		Signed: head.Checkpoint, Records: head.State.Size, Held: head.State.At}, nil
+		Signed: head.Checkpoint, Records: head.State.Size, Held: head.State.At, Page: f.Base + pagePath(s.ID)}, nil
 }
 
 // Problem implements Evidence.

@@ -72,8 +72,8 @@ func subject(text string) string {
 }
 
 // problemLetter tells people that there is nothing to send, and why.
-func problemLetter(s Schedule, run Run) *Letter {
-	return &Letter{Kind: "problem", Subject: subject("Evidence for " + run.Span.Words() + " could not be made"), Framework: s.Framework, Period: run.Span.Words(),
+func problemLetter(s Schedule, run Run, page string) *Letter {
+	return &Letter{Kind: "problem", Subject: subject("Evidence for " + run.Span.Words() + " could not be made"), Page: page, Framework: s.Framework, Period: run.Span.Words(),
 		Verdict: "The evidence for " + run.Span.Words() + " could not be made. " + run.Problem,
 		Needs:   []string{"Somebody who looks after Exhibit must mend this. Then open the schedule’s page and choose “Run now”."}}
 }
@@ -112,10 +112,13 @@ func (l *Letter) Text(pack string) string {
 		}
 	}
 	line("%s", oneLine(l.Verdict))
+	if todo := l.todo(); todo != "" {
+		line("%s", todo)
+	}
 	if l.Exact != "" {
 		line("%s, %s", oneLine(l.Framework), oneLine(l.Exact))
 	}
-	list("Needs someone", l.Needs)
+	list("What needs someone", l.Needs)
 	list("Missing", l.Gaps)
 	if len(l.Sources) > 0 {
 		line("\nCOVERAGE")
@@ -195,6 +198,22 @@ func (l *Letter) preview() string {
 		return l.Verdict + " " + l.Needs[0]
 	}
 	return l.Verdict
+}
+
+// todo says at the top whether there is anything to do.
+func (l *Letter) todo() string {
+	switch n := len(l.Needs); {
+	case l.Kind != "evidence":
+		return ""
+	case n == 0 && len(l.Failing) == 0:
+		return "Nothing to do."
+	case n == 0:
+		return "An earlier mail did not arrive."
+	case n == 1:
+		return "1 thing needs someone."
+	default:
+		return reports.Number(n) + " things need someone."
+	}
 }
 
 func instant(l *Letter) string { return reports.Instant(l.Held) }

@@ -37,7 +37,7 @@ func TestLooks(t *testing.T) {
 	good := letter()
 	good.Good, good.Verdict, good.Needs, good.Gaps = true, "Evidence for March 2026: collected without gaps", nil, nil
 	good.Sources = good.Sources[1:]
-	for name, l := range map[string]*Letter{"gap": letter(), "good": good, "problem": problemLetter(Schedule{Name: "PCI", Framework: "pci"}, Run{Problem: "The disk is full.", Span: Span{From: time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC), To: time.Date(2026, 4, 1, 0, 0, 0, 0, time.UTC)}})} {
+	for name, l := range map[string]*Letter{"gap": letter(), "good": good, "problem": problem(Run{Problem: "The disk is full.", Span: Span{From: time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC), To: time.Date(2026, 4, 1, 0, 0, 0, 0, time.UTC)}})} {
 		html, err := l.HTML(ctx, "The pack is attached, and can be downloaded too.")
 		if err != nil {
 			t.Fatal(err)
@@ -77,4 +77,10 @@ func shoot(t *testing.T, ctx context.Context, name string) {
 	if err := os.WriteFile(filepath.Join(folder, name), picture, 0o644); err != nil {
 		t.Fatal(err)
 	}
+}
+
+func problem(run Run) *Letter {
+	l := problemLetter(Schedule{Framework: "pci"}, run, "https://exhibit.example.com/schedules/k3")
+	l.Name = "PCI monthly"
+	return l
 }

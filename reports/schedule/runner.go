@@ -37,6 +37,7 @@ type Runner struct {
 	Buckets     Post
 	Domains     []string // that mail may go to; none: all
 	MailDomain  string   // of Message-IDs
+	Base        string   // address of the pages: scheme and host
 	Diary       func(ctx context.Context, e Entry) error
 	Now         func() time.Time
 	Slog        *slog.Logger
@@ -176,7 +177,7 @@ func (r *Runner) make(ctx context.Context, book *Book, history []Schedule, run R
 		r.Slog.Error("run not made", "run", run.ID(), "error", err)
 		run.State, run.Problem = Broken, r.Evidence.Problem(err)
 		if run.At.Sub(run.First) >= giveUp || run.By != "" {
-			run.State, run.Letter, run.Targets = Made, problemLetter(s, run), s.Targets()
+			run.State, run.Letter, run.Targets = Made, problemLetter(s, run, r.Base+pagePath(s.ID)), s.Targets()
 		}
 	}
 	if run.Letter != nil {

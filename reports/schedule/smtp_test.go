@@ -41,7 +41,7 @@ func letter() *Letter {
 	return &Letter{Kind: "evidence", Name: "PCI monthly", Subject: "Evidence for March 2026: 3 h missing on 14 March", Verdict: "Evidence for March 2026: 3 h missing on 14 March",
 		Framework: "PCI DSS", Exact: "2026-03-01 to 2026-03-31, both included, in Europe/Berlin", Before: "February 2026", Waited: "The coverage of the period is settled.",
 		Needs: []string{"GitHub: no source is connected", "Did anybody change how logs are kept? 2 exceptions to explain"}, Gaps: []string{"hcp-prod: 3 h, 14 March 02:00 to 05:00 CET, lost at the source"},
-		Sources: []SourceLn{{"hcp-prod", "99.5 %", "of the time that is required", false}, {"okta-workforce", "100 %", "", true}},
+		Sources: []SourceLn{{"hcp-prod", "99.5 %", "of the required time", false}, {"okta-workforce", "100 %", "", true}},
 		Counts:  []CountLn{{"Logins", "4,120", "4,001", "+3 %"}, {"Failed auth", "212", "259", "−18 %"}, {"Admin changes", "389", "276", "+41 %"}, {"Mfa", "", "", "not evidenced: no source logs this"}},
 		Signed:  "exhibit.example.com/prod\n8114\nXzwdC+KpTHeE8eCmvTkhxF88HQvizUx3hPHgpr05IcQ=\n\n— exhibit.example.com/prod AbCdEfGhIjKlMnOpQrStUvWxYz0123456789AbCdEfGhIjKlMnOpQrStUvWxYz0123456789AbCdEfGhIjKlMnOpQrStUvWxYz==\n",
 		Records: 8114, Held: time.Date(2026, 4, 2, 4, 58, 11, 0, time.UTC), File: "exhibit-pci-2026-03-01_2026-03-31.zip", Size: 1_840_112, SHA256: strings.Repeat("5f3c1d0be2a94c77", 4),
@@ -258,6 +258,15 @@ func TestInjection(t *testing.T) {
 	}
 	if strings.Contains(html, "<script") || strings.Contains(text, "\nBcc:") {
 		t.Errorf("a tag or a line was written:\n%s\n%s", text, html)
+	}
+	// A name of the sender that holds a line is refused before anything is sent.
+	evil := sender(t, server, StartTLS, 1000)
+	evil.From.Name = "Exhibit\r\nBcc: eve@example.com"
+	if out := evil.Send(t.Context(), parcel()); out.State == Sent {
+		mails := server.Mails()
+		if h, _, _, _ := read(t, mails[len(mails)-1].Body); h.Get("Bcc") != "" {
+			t.Errorf("the sender's name wrote a header: %v", h)
+		}
 	}
 	for _, to := range []string{"eve@example.com\r\nRCPT TO:<x@example.com>", "Eve <eve@example.com>", "eve@evil.example", "a@example.com,b@example.com", "", "ëve@example.com", "eve@example.com "} {
 		if err := CheckAddress(to, []string{"example.com"}); err == nil {

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -11,7 +10,6 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
-	"net/url"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -192,11 +190,7 @@ func (w *writer) declare(ctx context.Context, only bool) error {
 		if err != nil {
 			return err
 		}
-		host := ""
-		if u, err := url.Parse(cmp.Or(s.Bucket, s.Settings["url"])); err == nil {
-			host = u.Host
-		}
-		list = append(list, ingest.Declaration{Name: s.Name, Kind: kind, System: s.System, Host: host, Environment: s.Environment, Settle: settle, Since: since})
+		list = append(list, ingest.Declaration{Name: s.Name, Kind: kind, System: s.System, Host: s.host(kind), Environment: s.Environment, Settle: settle, Since: since})
 	}
 	return w.ledger.Declare(ctx, list, only)
 }
@@ -299,7 +293,7 @@ func (h health) Health(context.Context) []site.SourceHealth {
 		if s.Name == "" {
 			continue // nothing ever came
 		}
-		list = append(list, site.SourceHealth{Source: s.Name, State: states[s.State], Problem: s.Problem, LastRead: s.Read, NextRead: s.Next, Uncommitted: s.Uncommitted, Method: s.Method})
+		list = append(list, site.SourceHealth{Source: s.Name, State: states[s.State], Problem: s.Problem, Advice: s.Note, LastRead: s.Read, NextRead: s.Next, Uncommitted: s.Uncommitted, Method: s.Method})
 	}
 	return list
 }

@@ -7,6 +7,9 @@
 -- ORDER BY (source, time, id): the look-up that finds what is already stored is a range of this key, a
 -- report reads a source's days in order, and a segment's root is made in the order of time and id.
 -- INDEX batch: the commit counts the rows of one batch; batches come in the order of their number.
+-- INDEX id: an event by its id alone. One granule in twenty is read for nothing; it takes 0.8 bytes an event.
+-- INDEX action, actor: a search that finds nothing need not look at every event. Where a granule has more
+-- different ones than the set holds, it is read. They take 0.1 bytes an event.
 -- No TTL: evidence goes by a ledger record first, never by itself.
 -- LowCardinality: texts that come again and again are numbers on the disk, and still every byte of them
 -- comes back. Ids are random and stay as they are.
@@ -14,7 +17,8 @@
 -- mostly random ids too, of which zstd's stronger levels make more bytes in more time than its first;
 -- large blocks help it to find what records have in common.
 -- SETTINGS: a batch becomes a part with one data file, not two for each column: every file is synced. Large
--- parts, which merges make, have their columns apart. An acknowledged insert has reached the disk. Parts
+-- parts, which merges make, have their columns apart. Granules are larger than usual: each has dictionaries of
+-- its own, which makes 3 % of the disk. An acknowledged insert has reached the disk. Parts
 -- that a merge replaced stay for eight minutes, so that a merge that a power cut tore does not cost the rows.
 CREATE TABLE IF NOT EXISTS events
 (
@@ -52,12 +56,16 @@ CREATE TABLE IF NOT EXISTS events
     mapping             UInt32 CODEC(ZSTD(1)),
     masked              String CODEC(ZSTD(1)),
     raw                 String CODEC(ZSTD(1)) SETTINGS (min_compress_block_size = 8388608, max_compress_block_size = 8388608),
-    INDEX batch batch TYPE minmax GRANULARITY 1
+    INDEX batch batch TYPE minmax GRANULARITY 1,
+    INDEX id id TYPE bloom_filter(0.05) GRANULARITY 1,
+    INDEX action action TYPE set(256) GRANULARITY 1,
+    INDEX actor (actor_id, actor_name, actor_email) TYPE set(1024) GRANULARITY 1
 )
 ENGINE = MergeTree
 PARTITION BY toYYYYMM(time)
 ORDER BY (source, time, id)
-SETTINGS index_granularity = 8192,
+SETTINGS index_granularity = 16384,
+    index_granularity_bytes = 33554432,
     min_bytes_for_wide_part = 41943040,
     fsync_after_insert = 1,
     fsync_part_directory = 1,

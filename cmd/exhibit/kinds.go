@@ -17,7 +17,7 @@ func (c *Config) catalog() (source.Catalog, error) {
 	}
 	out := source.Catalog{Kinds: own.Kinds()}
 	for _, s := range c.Sources {
-		if s.Keeps != 0 {
+		if s.Keeps != 0 && s.Bucket == "" {
 			if err := out.Keep(s.Name, s.Kind, s.Keeps); err != nil {
 				return out, fmt.Errorf("source %q: %w", s.Name, err)
 			}

@@ -1,9 +1,11 @@
 package main
 
 import (
+	"cmp"
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
+	"net/url"
 	"os"
 	"slices"
 	"strings"
@@ -56,6 +58,32 @@ func (s Source) settings(kind source.Kind) (map[string]string, error) {
 		out[plain] = text
 	}
 	return out, kind.CheckSettings(out)
+}
+
+// host says where a source is read, and of which tenant, as reports print it.
+func (s Source) host(kind source.Kind) string {
+	setting := func(name string) string {
+		value := s.Settings[name]
+		for _, known := range kind.Settings {
+			if known.Name == name && value == "" && !s.Push {
+				value = known.Default
+			}
+		}
+		return value
+	}
+	host := ""
+	if u, err := url.Parse(cmp.Or(s.Bucket, setting("url"))); err == nil {
+		host = u.Host
+	}
+	if s.Bucket != "" {
+		return host
+	}
+	tenant := setting("tenant")
+	if tenant != "" {
+		tenant = "tenant " + tenant
+	}
+	parts := []string{cmp.Or(host, setting("site")), tenant}
+	return strings.Join(slices.DeleteFunc(parts, func(part string) bool { return part == "" }), ", ")
 }
 
 // tls returns how to encrypt the connection to the server.

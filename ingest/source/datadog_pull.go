@@ -37,7 +37,7 @@ var (
 	errPartial = errors.New("the search ran out of time, so its answer is not whole")
 
 	// errWarned is an answer that may lack logs.
-	errWarned = errors.New("Datadog warns that the answer may lack logs")
+	errWarned = errors.New("the search warns that logs may be missing")
 )
 
 // datadogPuller searches the indexes of one organisation, oldest first, by a cursor.

@@ -205,7 +205,6 @@ func TestDrainAgain(t *testing.T) {
 	t.Parallel()
 	p := newPushing(t)
 	same := `{"time":"2026-03-01T00:00:00Z","action":"door.open"}`
-	position := filepath.Join(string(p.dir), "spool", "position")
 	p.push("own", same, same, `{"action":"door.open"}`)
 	p.push("own", same)
 	last := p.push("hcp-pushed", hcp(1, p.clock.now(), "create"), "no JSON")
@@ -213,8 +212,10 @@ func TestDrainAgain(t *testing.T) {
 	if err := p.spool.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Remove(position); err != nil {
-		t.Fatal(err)
+	for _, name := range []string{"position-0", "position-1"} {
+		if err := os.Remove(filepath.Join(p.dir.Spool(), name)); err != nil {
+			t.Fatal(err)
+		}
 	}
 	p.begin()
 	p.run(last)

@@ -116,7 +116,9 @@ func (d *Drain) name() string {
 func (d *Drain) begin() {
 	e := d.entry
 	d.taken, d.arrival = 0, arrival{at: e.At, broken: e.Refused || len(e.Damage) > 0}
-	clear(d.preparer(d.name()).seen) // it is a request of its own
+	if p := d.preparer(d.name()); len(p.seen) > 0 {
+		p.seen = make(map[[sha256.Size]byte]uint64) // it is a request of its own
+	}
 }
 
 // take prepares the rest of the entry, or as much as goes into the load.

@@ -92,7 +92,6 @@ func TestDamage(t *testing.T) {
 				}
 				write(t, filepath.Join(q.o.Dir, filepath.Base(f)), b)
 			}
-			write(t, filepath.Join(q.o.Dir, "position"), []byte(`{"committed":0}`))
 			s := q.open()
 			want(t, words(q.drain(s)), tt.want)
 		})
@@ -148,7 +147,9 @@ func TestMissingFiles(t *testing.T) {
 	want(t, words(p.drain(s)), "2 : lost 1; 3 a: n2")
 	p.close(s)
 	write(t, gone, b)
-	write(t, filepath.Join(p.o.Dir, "position"), []byte("{"))
+	for _, name := range []string{"position-0", "position-1"} {
+		write(t, filepath.Join(p.o.Dir, name), []byte("{"))
+	}
 	s = p.open()
 	got := words(p.drain(s))
 	if !strings.HasSuffix(got, "2 a: n1; 3 a: n2") || !strings.Contains(p.log.String(), "position cannot be read") {

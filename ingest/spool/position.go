@@ -1,8 +1,10 @@
 package spool
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -12,8 +14,12 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// A position is what the file of this name holds: what was read and committed.
+// A position is what was read and committed. It is kept in two files that take turns
+// and are written over in place: one of them is always whole, and a disk that is full
+// does not keep the spool from being emptied. Each holds two lines, the CRC-32C of the
+// second one and that one; what is behind them is of no meaning.
 type position struct {
+	Saved     uint64         `json:"saved"` // how often; the file with more is the newer one
 	Committed uint64         `json:"committed"`
 	State     jsontext.Value `json:"state,omitzero"`   // of the reader, as of Committed
 	Refused   []string       `json:"refused,omitzero"` // sources that were turned away since their last request
@@ -33,36 +39,72 @@ func (p *position) taken(name string) {
 	}
 }
 
-func (s *Spool) positionPath() string { return filepath.Join(s.o.Dir, "position") }
-
-// loadPosition reads the file; false: there is none that can be read.
-func (s *Spool) loadPosition() (bool, error) {
-	b, err := os.ReadFile(s.positionPath())
-	if errors.Is(err, fs.ErrNotExist) {
-		return false, nil
-	}
-	if err != nil {
-		return false, fmt.Errorf("spool: %w", err)
-	}
-	if err := json.Unmarshal(b, &s.position); err != nil {
-		s.o.Log.Error("spool: its position cannot be read; all that is in it is handed in again, which adds nothing twice", "error", err)
-		s.position = position{}
-		return false, nil
-	}
-	s.noted = s.position.Refused
-	return true, nil
+func (s *Spool) positionPath(i uint64) string {
+	return filepath.Join(s.o.Dir, fmt.Sprint("position-", i%2))
 }
 
-// save writes the position, whole or not at all.
+// positionRoom is what a position file takes at least: it can grow without more room.
+const positionRoom = 16 << 10
+
+// loadPosition reads the newer file and makes those that are missing; false: there was
+// none that can be read.
+func (s *Spool) loadPosition() (known bool, err error) {
+	damaged := false
+	for i := range uint64(2) {
+		b, err := os.ReadFile(s.positionPath(i))
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return false, fmt.Errorf("spool: %w", err)
+		}
+		var p position
+		switch err := p.parse(b); {
+		case err == nil && (!known || p.Saved > s.position.Saved):
+			s.position, known = p, true
+		case err != nil && len(bytes.Trim(b, "\n")) > 0:
+			damaged = true // the one that was being written when the process ended, or worse
+		}
+	}
+	if damaged && !known {
+		s.o.Log.Error("spool: its position cannot be read; all that is in it is handed in again, which adds nothing twice")
+	}
+	s.noted = s.position.Refused
+	for i := range uint64(2) {
+		f, err := os.OpenFile(s.positionPath(i), os.O_WRONLY|os.O_CREATE, 0o600)
+		if err != nil {
+			return false, fmt.Errorf("spool: %w", err)
+		}
+		info, err := f.Stat()
+		if err == nil && info.Size() < positionRoom {
+			_, err = f.WriteAt(bytes.Repeat([]byte("\n"), int(positionRoom-info.Size())), info.Size())
+		}
+		if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
+			return false, fmt.Errorf("spool: %w", err)
+		}
+	}
+	return known, syncDir(s.o.Dir)
+}
+
+func (p *position) parse(b []byte) error {
+	sum, rest, _ := bytes.Cut(b, []byte("\n"))
+	line, _, _ := bytes.Cut(rest, []byte("\n"))
+	if string(sum) != checksum(line) {
+		return errors.New("spool: the position is damaged")
+	}
+	return json.Unmarshal(line, p)
+}
+
+func checksum(line []byte) string { return fmt.Sprintf("%08x", crc32.Checksum(line, castagnoli())) }
+
+// save writes the position over the older one.
 func (s *Spool) save() error {
 	s.saving.Lock()
 	defer s.saving.Unlock()
 	s.mu.Lock()
+	s.position.Saved++
 	p := s.position
 	s.mu.Unlock()
-	b, err := json.Marshal(p)
+	line, err := json.Marshal(p)
 	if err == nil {
-		err = replaceFile(s.positionPath(), append(b, '\n'))
+		err = overwrite(s.positionPath(p.Saved), fmt.Appendf(nil, "%s\n%s\n", checksum(line), line))
 	}
 	if err != nil {
 		return fmt.Errorf("spool: save the position: %w", err)
@@ -73,16 +115,14 @@ func (s *Spool) save() error {
 	return nil
 }
 
-func replaceFile(path string, b []byte) error {
-	f, err := os.OpenFile(path+".new", os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+// overwrite writes over the beginning of a file.
+func overwrite(path string, b []byte) error {
+	f, err := os.OpenFile(path, os.O_WRONLY, 0)
 	if err != nil {
 		return err
 	}
 	_, err = f.Write(b)
-	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return err
-	}
-	return errors.Join(os.Rename(path+".new", path), syncDir(filepath.Dir(path)))
+	return errors.Join(err, f.Sync(), f.Close())
 }
 
 // syncDir makes a change of names survive a power cut.

@@ -19,6 +19,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"sync"
 	"syscall"
 	"time"
@@ -118,7 +119,7 @@ func Open(o Options) (*Spool, error) {
 	if o.Free == nil {
 		o.Free = func() (uint64, error) { return free(o.Dir) }
 	}
-	if err := os.MkdirAll(o.Dir, 0o700); err != nil {
+	if err := errors.Join(os.MkdirAll(o.Dir, 0o700), syncDir(filepath.Dir(o.Dir))); err != nil {
 		return nil, fmt.Errorf("spool: %w", err)
 	}
 	s := &Spool{o: o, requests: make(chan *request), closing: make(chan struct{}), ended: make(chan struct{}), arrived: make(chan struct{}, 1),

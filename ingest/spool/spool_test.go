@@ -1,6 +1,7 @@
 package spool_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -11,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -303,6 +305,77 @@ func TestDiskNearlyFull(t *testing.T) {
 	want(t, words(p.drain(s)), "1 a: fits; 2 a: fits again refused")
 	if st := s.Status(); !st.Full.IsZero() {
 		t.Errorf("with room again: %+v", st)
+	}
+}
+
+// The disk ends in the middle of a write: nothing of the request stays, and nothing of
+// it is taken for damage later.
+func TestDiskFull(t *testing.T) {
+	p := newPlace(t)
+	disk := filepath.Dir(p.o.Dir)
+	if err := syscall.Mount("tmpfs", disk, "tmpfs", 0, "size=256k,mode=0700"); err != nil {
+		t.Skipf("mount a small disk: %v", err)
+	}
+	t.Cleanup(func() {
+		if err := syscall.Unmount(disk, 0); err != nil {
+			t.Error(err)
+		}
+	})
+	s := p.open()
+	text := strings.Repeat("x", 5000)
+	var full *FullError
+	taken, refused := 0, 0
+	for i := 0; refused < 3; i++ {
+		// Sizes that do not end where the pages of the disk do.
+		_, err := s.Append(t.Context(), "a", p.records(fmt.Sprint(i), text[:len(text)-i]))
+		switch {
+		case err == nil:
+			taken++
+		case errors.As(err, &full) && full.Disk:
+			refused++
+		default:
+			t.Fatal(err)
+		}
+	}
+	list := p.drain(s)
+	if len(list) != taken || taken < 20 {
+		t.Fatalf("%d of %d requests came", len(list), taken)
+	}
+	if err := s.Commit(list[taken-5].Mark, nil); err != nil {
+		t.Fatal(err)
+	}
+	p.add(s, "a", "with room again")
+	p.close(s)
+	s = p.open()
+	again := p.drain(s)
+	if n := len(again); n != 5 || string(again[4].Records[0].Raw) != "with room again" || !again[4].Refused {
+		t.Errorf("after a restart: %s", words(again))
+	}
+	p.close(s)
+}
+
+// A crash while the position is written leaves the one before.
+func TestTornPosition(t *testing.T) {
+	p := newPlace(t)
+	s := p.open()
+	for i := range uint64(4) {
+		p.add(s, "a", fmt.Sprint("n", i))
+		p.drain(s)
+		if err := s.Commit(i+1, []byte(fmt.Sprintf(`{"n":%d}`, i))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	p.add(s, "a", "next")
+	p.close(s)
+	newest := filepath.Join(p.o.Dir, "position-0")
+	image := read(t, newest)
+	for n := 0; n < 60; n += 6 {
+		write(t, newest, append(bytes.Repeat([]byte("x"), n+1), image[n+1:]...))
+		s := p.open()
+		if got, state := words(p.drain(s)), string(s.State()); got != "4 a: n3; 5 a: next" || state != `{"n":2}` {
+			t.Fatalf("torn at %d: %s, state %s", n, got, state)
+		}
+		p.close(s)
 	}
 }
 

@@ -1578,7 +1578,7 @@ func ScheduleFormPage(f ScheduleForm) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 161, "\" placeholder=\"0 7 2 * *\" autocomplete=\"off\" spellcheck=\"false\"></label></div><p class=\"faint\">In a month without that day it is the last day. Each period is sent once: more occurrences of the same period send nothing.</p><div class=\"fields\"><label>To, addresses with commas between <input name=\"recipients\" value=\"")
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 161, "\" placeholder=\"0 7 2 * *\" autocomplete=\"off\" spellcheck=\"false\"></label></div><p class=\"faint\">In a month without that day it is the last day. Cron takes minute, hour, day, month and weekday, with lists (1,15), ranges (mon-fri) and steps (*/2); where both days are given, either is enough. Each period is sent once: more occurrences of the same period send nothing.</p><div class=\"fields\"><label>To, addresses with commas between <input name=\"recipients\" value=\"")
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}

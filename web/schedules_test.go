@@ -19,7 +19,7 @@ type planned struct{ saved, changed int }
 
 func (p *planned) view() views.Schedule {
 	return views.Schedule{ID: "k1", Name: "Monthly <b>", State: "active", Zone: time.UTC, At: "UTC", Runs: []views.ScheduleRun{{Schedule: "k1", Key: "a_b", State: "made",
-		Deliveries: []views.Delivery{{Schedule: "k1", Run: "k1/a_b", Target: "ada@example.com", State: "failed", Reply: "550 <no>", Again: true}}}}}
+		Deliveries: []views.Delivery{{Schedule: "k1", Run: "k1/a_b", Name: "Monthly", Words: "March 2026", Target: "ada@example.com", State: "failed", Reply: "550 <no>", Again: true}}}}}
 }
 
 func (p *planned) List(context.Context) (views.Schedules, error) {
@@ -64,7 +64,7 @@ func (p *planned) Resend(context.Context, string, string, string, web.Identity) 
 }
 
 func (p *planned) Preview(context.Context, string, string) (views.SchedulePreview, string, error) {
-	return views.SchedulePreview{ID: "k1", Subject: "S"}, "<!DOCTYPE html><p style='color:red'>mail</p>", nil
+	return views.SchedulePreview{ID: "k1", Name: "Monthly", Subject: "S"}, "<!DOCTYPE html><p style='color:red'>mail</p>", nil
 }
 
 func (p *planned) Pack(context.Context, string, string) (string, error) { return "p0001", nil }

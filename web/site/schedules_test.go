@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"io"
 	"os"
 	"strings"
 	"testing"
@@ -87,6 +88,18 @@ func TestSchedules(t *testing.T) {
 	list, err := m.List(ctx)
 	if err != nil || len(list.List) != 1 || len(list.Kept) != 2 || len(list.Failing) != 0 {
 		t.Errorf("got %+v, %v", list, err)
+	}
+	mail, html, err := m.Mail(ctx, list.Kept[0].Name)
+	if err != nil || !strings.HasPrefix(mail.Subject, "Evidence for ") || !strings.Contains(mail.Text, "Keep this mail") || !strings.Contains(html, "&lt;img") || strings.Contains(html, "<img") ||
+		len(mail.Files) != 1 || mail.Files[0].Size == 0 {
+		t.Errorf("the mail of the mailbox: %+v, %v", mail, err)
+	}
+	var file bytes.Buffer
+	if err := m.MailFile(ctx, mail.Name, mail.Files[0].Name, func() (io.Writer, error) { return &file, nil }); err != nil || int64(file.Len()) != mail.Files[0].Size || file.String()[:2] != "PK" {
+		t.Errorf("the attached pack: %d bytes, %v", file.Len(), err)
+	}
+	if _, _, err := m.Mail(ctx, "../"+mail.Name); !errors.Is(err, web.ErrNotFound) {
+		t.Errorf("a mail elsewhere: %v", err)
 	}
 	key := page.Runs[0].Key
 	if pack, err := m.Pack(ctx, id, key); err != nil || packs.List()[0].ID != pack {

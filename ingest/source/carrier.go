@@ -62,7 +62,7 @@ func (c *carrier) read(r Record, depth int) ([]Result, error) {
 		}
 		if out, inner := c.inside(r, text, e.time, depth); inner == nil || errors.Is(inner, ErrSkip) {
 			if len(out) == 1 && out[0].Event.ID == "" && text == e.detail {
-				out[0].Event.ID = e.id
+				out[0].Event.ID = strings.ToValidUTF8(e.id, "\uFFFD")
 			}
 			return out, inner
 		}

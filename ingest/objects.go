@@ -200,7 +200,10 @@ func (l *Log) missingObjects(ctx context.Context) ([]ledger.ObjectsRef, error) {
 			refs = refs[:first]
 		}
 	}
-	return refs, nil
+	// What an earlier rollback names is still lost, and was read again since.
+	return slices.DeleteFunc(refs, func(ref ledger.ObjectsRef) bool {
+		return slices.ContainsFunc(l.head.State.Rollbacks, func(r ledger.RollbackAt) bool { return slices.Contains(r.Objects, ref) })
+	}), nil
 }
 
 // Add takes over what another parcel of the same source holds.

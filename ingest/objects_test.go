@@ -1,13 +1,17 @@
 package ingest_test
 
 import (
+	"crypto/rand"
 	"crypto/sha256"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"exhibit/ingest"
+	"exhibit/ingest/source"
 	"exhibit/internal/event"
 )
 
@@ -88,5 +92,62 @@ func TestAuditObjects(t *testing.T) {
 				t.Errorf("findings are %+v", f)
 			}
 		})
+	}
+}
+
+// Objects whose rows, or whose events, a restored store lost are not taken for read.
+func TestLostObjects(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	w := s.open()
+	at := time.Now().Add(-time.Hour)
+	read := func(name string, n int) {
+		t.Helper()
+		p := ingest.NewPreparer("logs", w.kind("hcp-terraform"), w.secret, rand.Reader)
+		if err := p.Add(source.Record{Raw: []byte(hcp(n, at, "create")), Received: time.Now()}); err != nil {
+			t.Fatal(err)
+		}
+		parcel := p.Take()
+		parcel.Objects, parcel.Urgent = []event.Object{object(name, name)}, true
+		if _, err := w.committer.Commit(t.Context(), parcel); err != nil {
+			t.Fatal(err)
+		}
+	}
+	read("kept", 1)
+	read("row lost", 2)
+	w.stop()
+	s.exec("ALTER TABLE objects DELETE WHERE key = 'row lost'")
+	w = s.open(func(o *ingest.LogOptions) { o.Accept.Rollback = "ada" })
+	known := func() string {
+		t.Helper()
+		head := w.log.Head()
+		stored, err := ingest.StoredObjects(t.Context(), s.db, &head.State, head.Snapshot(), "logs", []string{"kept", "row lost", "events lost"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return strings.Join(slices.Sorted(maps.Keys(stored)), ", ")
+	}
+	w.audit()
+	if got := known(); got != "kept" {
+		t.Errorf("known are %q", got)
+	}
+	read("row lost", 2)
+	read("events lost", 3)
+	if got := known(); got != "events lost, kept, row lost" {
+		t.Errorf("known are %q", got)
+	}
+	w.audit()
+	head := w.log.Head()
+	w.stop()
+	s.exec(fmt.Sprintf("ALTER TABLE events DELETE WHERE batch = %d", head.State.Size-1))
+	w = s.open(func(o *ingest.LogOptions) { o.Accept.Rollback = "ada" })
+	w.audit()
+	if got := known(); got != "kept, row lost" {
+		t.Errorf("known are %q", got)
+	}
+	read("events lost", 3)
+	w.audit()
+	if got := known(); got != "events lost, kept, row lost" {
+		t.Errorf("known are %q", got)
 	}
 }

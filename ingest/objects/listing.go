@@ -2,7 +2,7 @@ package objects
 
 import (
 	"context"
-	"errors"
+	"slices"
 	"strings"
 	"time"
 
@@ -52,20 +52,54 @@ func (t *turn) list(ctx context.Context) error {
 		pending = pending[:0]
 		return err
 	}
-	rest := func() error {
-		err := t.look(ctx, pending)
+	pass := func(list func(context.Context, func(entry) error) error) error {
+		if err := list(ctx, take); err != nil {
+			return err
+		}
+		if err := t.look(ctx, pending); err != nil {
+			return err
+		}
 		pending = pending[:0]
-		return errors.Join(err, t.commit(ctx))
+		return t.commit(ctx)
 	}
+	way := t.folders
 	if t.feed.Kind.Layout.Days == "" {
-		return errors.Join(t.flat(ctx, take), rest())
+		way = t.flat
 	}
-	if err := errors.Join(t.folder(ctx, "", take), rest()); err != nil || !t.feed.Kind.Layout.Digests {
+	if err := pass(way); err != nil {
+		return err
+	}
+	if err := t.tryAgain(ctx); err != nil {
+		return err
+	}
+	if err := t.commit(ctx); err != nil || !t.feed.Kind.Layout.Digests {
 		return err
 	}
 	// Digests are looked at when the log files that they name are in the store.
 	t.digesting = true
-	return errors.Join(t.folder(ctx, "", take), rest())
+	return pass(way)
+}
+
+// tryAgain looks for the objects that the last turn could not read, which may lie
+// where this one does not look.
+func (t *turn) tryAgain(ctx context.Context) error {
+	for _, key := range t.Worker.again {
+		if t.full || slices.Contains(t.again, key) {
+			continue // it was looked at
+		}
+		for o, err := range bucket.Objects(ctx, t.feed.Bucket, key, "") {
+			if err != nil {
+				return err
+			}
+			if o.Key == key {
+				if err := t.look(ctx, []entry{{Object: o}}); err != nil {
+					return err
+				}
+			}
+			break // the first is the one, or it is gone
+		}
+	}
+	return nil
 }
 
 // old reports whether an object need not be looked at in this turn: where keys do
@@ -87,6 +121,11 @@ func (t *turn) flat(ctx context.Context, take func(entry) error) error {
 		}
 	}
 	return nil
+}
+
+// folders lists days in folders.
+func (t *turn) folders(ctx context.Context, take func(entry) error) error {
+	return t.folder(ctx, "", take)
 }
 
 // folder goes through folders until it finds those that hold days. Objects that lie

@@ -57,6 +57,7 @@ func (t *turn) read(ctx context.Context, list []reading) error {
 			t.slog.Warn("object not read", "key", list[i].Key, "error", f.err)
 			t.failed = append(t.failed, fmt.Errorf("%s: %w", list[i].Key, f.err))
 			t.dayOf(list[i].entry).bad = true
+			t.again = append(t.again, list[i].Key)
 			if failures++; failures == maxFailures {
 				return fmt.Errorf("%d objects in a row could not be read, the last: %s: %w", failures, list[i].Key, f.err)
 			}
@@ -131,7 +132,7 @@ func (t *turn) object(ctx context.Context, r *reading) error {
 	o := event.Object{Source: t.feed.Name, Key: r.Key, ETag: r.ETag}
 	received := t.now().UTC()
 	p := ingest.NewPreparer(t.feed.Name, t.feed.Kind, t.secret, rand.Reader)
-	damage, err := t.records(ctx, raw, plain, p, &o, received)
+	damage, err := t.records(ctx, raw, plain, p, &o, received, r.Modified)
 	if err != nil {
 		return err
 	}
@@ -169,7 +170,7 @@ func (t *turn) object(ctx context.Context, r *reading) error {
 
 // records prepares the records of an object. damage is what is wrong with the
 // object itself, or with reading it.
-func (t *turn) records(ctx context.Context, raw io.Reader, plain io.Writer, p *ingest.Preparer, o *event.Object, received time.Time) (damage, err error) {
+func (t *turn) records(ctx context.Context, raw io.Reader, plain io.Writer, p *ingest.Preparer, o *event.Object, received, written time.Time) (damage, err error) {
 	for piece, err := range source.Records(raw, source.RecordsOptions{Wraps: t.feed.Kind.Wraps, Plain: plain}) {
 		if err != nil {
 			return err, nil
@@ -177,7 +178,7 @@ func (t *turn) records(ctx context.Context, raw io.Reader, plain io.Writer, p *i
 		if err := ctx.Err(); err != nil {
 			return nil, context.Cause(ctx)
 		}
-		record := source.Record{Raw: piece.Raw, Received: received}
+		record := source.Record{Raw: piece.Raw, Received: received, Transport: written}
 		if piece.Bad != "" {
 			err = p.Reject(record, &source.RejectError{Reason: piece.Bad}, uint64(piece.Size), piece.SHA256)
 		} else {

@@ -214,6 +214,9 @@ func TestOneObjectFails(t *testing.T) {
 		t.Fatalf("the error is %v", err)
 	}
 	s.expect(9, 0, 0, 9, 0)
+	if err := s.worker.Turn(t.Context()); err == nil {
+		t.Error("the object that cannot be read is forgotten")
+	}
 	proxy.refuse.Store("")
 	s.turn()
 	s.expect(10, 0, 0, 10, 0)

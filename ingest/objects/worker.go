@@ -45,6 +45,10 @@ type Feed struct {
 // what appears or changes where nothing should any more is found then.
 const lookFullyEvery = 24 * time.Hour
 
+// maxAgain is how many objects that could not be read are tried again one by one;
+// when there are more, everything is listed again.
+const maxAgain = 1000
+
 // alarmFor is how long an alarm is shown. The gap that it explains stays.
 const alarmFor = 35 * 24 * time.Hour
 
@@ -64,6 +68,7 @@ type Worker struct {
 
 	// Only Run touches these.
 	looked time.Time // when everything was listed last
+	again  []string  // keys of objects that could not be read
 	alarms []alarm
 	ends   map[string]time.Time // of chains of digests: the end of the last one; nil: not known yet
 }
@@ -149,8 +154,11 @@ func (w *Worker) Turn(ctx context.Context) error {
 	w.set(func(s *ingest.Status) { s.State, s.Turn = ingest.Reading, now })
 	t := &turn{Worker: w, at: now, full: now.Sub(w.looked) >= lookFullyEvery, days: make(map[time.Time]*day), chains: make(map[string]*chain)}
 	err := t.run(ctx)
-	if err == nil && t.full {
-		w.looked = now
+	if t.listed {
+		w.again = t.again
+		if t.full && len(t.again) < maxAgain {
+			w.looked = now
+		}
 	}
 	words := w.words()
 	w.set(func(s *ingest.Status) {
@@ -178,6 +186,8 @@ type turn struct {
 	parcel ingest.Parcel
 	reads  int
 	failed []error // objects that could not be read
+	again  []string
+	listed bool
 
 	days   map[time.Time]*day
 	newest time.Time // day of the newest object that was seen
@@ -197,6 +207,7 @@ func (t *turn) run(ctx context.Context) error {
 		// What was read so far is right and is kept.
 		return errors.Join(err, t.commit(ctx))
 	}
+	t.listed = true
 	covers := t.closedDays()
 	if t.feed.Kind.Layout.Digests {
 		covers = t.hours()

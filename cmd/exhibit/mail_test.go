@@ -1,13 +1,14 @@
 package main
 
 import (
+	"log/slog"
+	"maps"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"exhibit/internal/bucket/buckettest"
 	"exhibit/reports/schedule/mailtest"
-
-	"log/slog"
 )
 
 const goodMail = `mail:
@@ -35,9 +36,11 @@ func TestMailSection(t *testing.T) {
 		"no domains":        {"domains: [example.com]", "domains: []", "mail.domains"},
 		"checkpoint":        {"witness@elsewhere.example", "witness", "mail.checkpoint.to"},
 		"password of whom":  {"server: smtp.example.com", "server: smtp.example.com\n  password_env: X", "mail.user"},
+		"bucket":            {"directories: {archive: evidence}", "buckets: {e: evidence}", "mail.buckets.e"},
+		"bucket with a key": {"directories: {archive: evidence}", `buckets: {e: "s3://key:s3cret@evidence"}`, "without credentials"},
 		"password in there": {"server: smtp.example.com", "server: smtp.example.com\n  password: s3cret", "unknown field"},
 	} {
-		if _, err := load(t, goodConfig+strings.Replace(goodMail, tt.from, tt.to, 1)); err == nil || !strings.Contains(err.Error(), tt.want) {
+		if _, err := load(t, goodConfig+strings.Replace(goodMail, tt.from, tt.to, 1)); err == nil || !strings.Contains(err.Error(), tt.want) || strings.Contains(tt.to, "buckets") && strings.Contains(err.Error(), "s3cret") {
 			t.Errorf("%s: got %v, want it to say %q", name, err, tt.want)
 		}
 	}
@@ -61,5 +64,33 @@ func TestCheckMail(t *testing.T) {
 	}
 	if err := checkMail(t.Context(), Config{}, "ada@example.com", log); err == nil {
 		t.Error("without a mail section nothing is wrong")
+	}
+}
+
+// What 'exhibit check' says of the places that packs go to, with a real S3 server.
+func TestCheckPlaces(t *testing.T) {
+	server := buckettest.Start(t)
+	m := Mail{Directories: map[string]string{"here": t.TempDir(), "gone": filepath.Join(t.TempDir(), "gone")},
+		Buckets: map[string]string{"evidence": server.Bucket(t, "evidence"), "missing": server.URL("missing")}}
+	got := map[string]bool{}
+	m.checkPlaces(t.Context(), func(name string, err error) { got[name] = err == nil })
+	want := map[string]bool{"directory here": true, "directory gone": false, "bucket evidence": true, "bucket missing": false}
+	if !maps.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+}
+
+// A token that could be guessed is refused; without one there are no metrics.
+func TestMetricsToken(t *testing.T) {
+	for token, want := range map[string]string{"short": "fewer than 20", "": "fewer than 20"} {
+		t.Setenv("METRICS_TOKEN", token)
+		w := &writer{installation: &installation{config: Config{Metrics: Metrics{TokenEnv: "METRICS_TOKEN"}}}}
+		if m, err := w.metrics(nil); m != nil || err == nil || !strings.Contains(err.Error(), want) || token != "" && strings.Contains(err.Error(), token) {
+			t.Errorf("%q: got %v, %v", token, m, err)
+		}
+	}
+	w := &writer{installation: &installation{}}
+	if m, err := w.metrics(nil); m != nil || err != nil {
+		t.Errorf("without a token: %v, %v", m, err)
 	}
 }

@@ -1,32 +1,38 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"mime"
 	"mime/multipart"
 	"net"
+	"net/http"
 	"net/mail"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
-	"exhibit/ingest"
-	"exhibit/internal/pack/verifier"
 	"exhibit/reports/schedule/mailtest"
 
 	"github.com/chromedp/chromedp"
 )
 
+const metricsToken = "a-token-that-nobody-guesses"
+
+// sinceHeld is what exhibit-verify says of a checkpoint that was held elsewhere.
+const sinceHeld = "are the ones that your checkpoint was made of"
+
 // startWithMail runs the demo's world with a real mail server.
 func startWithMail(t *testing.T, server *mailtest.Server) *trial {
 	t.Helper()
-	environment(t)
+	env, bin := environment(t), binaries(t)
 	dir := t.TempDir()
 	free, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -42,7 +48,7 @@ func startWithMail(t *testing.T, server *mailtest.Server) *trial {
 		t.Fatal(err)
 	}
 	t.Cleanup(world.close)
-	for name, content := range map[string][]byte{"password": []byte(mailtest.Password), "ca.pem": server.CA} {
+	for name, content := range map[string][]byte{"password": []byte(mailtest.Password), "ca.pem": server.CA, "metrics": []byte(metricsToken)} {
 		if err := os.WriteFile(filepath.Join(dir, name), content, 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -53,6 +59,7 @@ func startWithMail(t *testing.T, server *mailtest.Server) *trial {
 	}
 	config.Mail = Mail{Server: server.Host, Port: server.Port, User: mailtest.User, PasswordFile: filepath.Join(dir, "password"), CAFile: filepath.Join(dir, "ca.pem"),
 		From: "exhibit@demo.example", Domains: []string{"demo.example"}, Checkpoint: CheckpointMail{To: []string{"witness@elsewhere.example"}, HeldBy: "Elsewhere Ltd"}}
+	config.Metrics.TokenFile = filepath.Join(dir, "metrics")
 	config.Mail.complete()
 	if err := config.check(); err != nil {
 		t.Fatal(err)
@@ -75,7 +82,7 @@ func startWithMail(t *testing.T, server *mailtest.Server) *trial {
 		ended <- nil
 		t.Fatal(err)
 	}
-	d := &trial{data: config.Data, url: "http://" + address, passwords: map[string]string{}}
+	d := &trial{bin: bin, env: env, data: config.Data, url: "http://" + address, passwords: map[string]string{}}
 	for _, u := range world.users {
 		d.passwords[u.Name] = u.Password
 	}
@@ -86,16 +93,16 @@ func startWithMail(t *testing.T, server *mailtest.Server) *trial {
 }
 
 // TestScheduledMail is what a reviewer does once: make a monthly schedule, look at its
-// mail, run it. A real mail server gets it, the attached pack verifies, and so does the
-// checkpoint in the mail.
+// mail, run it. A real mail server gets it. The program that auditors have verifies the
+// attached pack, the checkpoint in its mail, and the one that the witness got before.
 func TestScheduledMail(t *testing.T) {
-	browser := chromium(t)
 	server := mailtest.Start(t, mailtest.Options{Size: 30 << 20})
 	d := startWithMail(t, server)
+	browser := chromium(t) // its time begins when all is built
 	d.signIn(t, browser, "reviewer", "/schedules")
 	do(t, browser, chromedp.Navigate(d.url+"/schedules/new"), chromedp.WaitVisible(chromedp.ID("save")),
 		chromedp.SendKeys(chromedp.CSS("[name=name]"), "SOC 2 monthly"), chromedp.SendKeys(chromedp.CSS("[name=recipients]"), "cfo@elsewhere.example"))
-	shoot(t, browser, "schedule-form")
+	look(t, browser, "schedule-form")
 	do(t, browser, chromedp.Click(chromedp.ID("save")), chromedp.WaitVisible(chromedp.CSS(".notice.bad")))
 	text, err := chromedp.Run(browser, chromedp.Text(chromedp.CSS(".notice.bad")))
 	if err != nil || !strings.Contains(text, "Mail may not go to") {
@@ -108,12 +115,18 @@ func TestScheduledMail(t *testing.T) {
 		t.Errorf("the preview says %.300q, %v; %d mails", text, err, len(server.Mails()))
 	}
 	do(t, browser, chromedp.Click(chromedp.ID("as-mail")), chromedp.WaitVisible(chromedp.CSS(".verdict")))
-	shoot(t, browser, "schedule-mail")
+	look(t, browser, "schedule-mail")
+	do(t, browser, chromedp.Navigate(d.url+"/schedules/checkpoint"), chromedp.WaitVisible(chromedp.ID("run-now")), chromedp.Click(chromedp.ID("run-now")), chromedp.WaitVisible(chromedp.CSS(".run")))
+	server.Wait(t)
 	do(t, browser, chromedp.Navigate(d.url+"/schedules"), chromedp.Click(chromedp.CSS("tbody th a[href]:not([href$=checkpoint])")), chromedp.WaitVisible(chromedp.ID("run-now")),
 		chromedp.Click(chromedp.ID("run-now")), chromedp.WaitVisible(chromedp.CSS(".run")))
 	server.Wait(t)
 	server.Wait(t)
-	d.verifyMail(t, server.Mails()[1])
+	mails := server.Mails()
+	if mails[0].To != "witness@elsewhere.example" || !strings.Contains(mails[0].Body, "Subject: Checkpoint of ") {
+		t.Errorf("the witness got a mail to %s:\n%.500s", mails[0].To, mails[0].Body)
+	}
+	d.verifyMail(t, mails[0], mails[1])
 
 	const untilSent = `(async () => { for (let i = 0; i < 100; i++) { const page = await (await fetch(location.href)).text(); if (page.split(">sent<").length == 3) return true; await new Promise(r => setTimeout(r, 100)) } return false })()`
 	sent, err := chromedp.Run(browser, chromedp.Evaluate[bool](untilSent, chromedp.EvalAwaitPromise))
@@ -121,13 +134,14 @@ func TestScheduledMail(t *testing.T) {
 		t.Errorf("the page does not show two deliveries as sent, %v", err)
 	}
 	do(t, browser, chromedp.Reload(), chromedp.WaitVisible(chromedp.CSS(".run table")))
-	shoot(t, browser, "schedule")
+	look(t, browser, "schedule")
 	do(t, browser, chromedp.Navigate(d.url+"/schedules"), chromedp.WaitVisible(chromedp.CSS("table")))
-	shoot(t, browser, "schedules")
+	look(t, browser, "schedules")
 	text, err = chromedp.Run(browser, chromedp.Text(chromedp.ID("content")))
 	if err != nil || !strings.Contains(text, "SOC 2 monthly") || !strings.Contains(text, "Daily checkpoint") || strings.Contains(text, "did not arrive") {
 		t.Errorf("the list says %q, %v", text, err)
 	}
+	d.scrape(t)
 	for _, action := range []string{"schedule.create", "schedule.ask", "schedule.run", "delivery.sent"} {
 		do(t, browser, chromedp.Navigate(d.url+"/events?source=exhibit&action="+action), chromedp.WaitReady(chromedp.ID("content")))
 		text, err := chromedp.Run(browser, chromedp.Text(chromedp.ID("content")))
@@ -137,14 +151,61 @@ func TestScheduledMail(t *testing.T) {
 	}
 }
 
-// verifyMail checks the pack that is attached to a mail, and the checkpoint in it.
-func (d *trial) verifyMail(t *testing.T, m mailtest.Mail) {
+// look checks that the page fits on a phone and on a desk.
+func look(t *testing.T, ctx context.Context, name string) {
+	t.Helper()
+	for _, width := range []int64{360, 1280} {
+		do(t, ctx, chromedp.EmulateViewport(width, 900))
+		if wide, err := chromedp.Run(ctx, chromedp.Evaluate[int]("document.documentElement.scrollWidth - innerWidth")); err != nil || wide > 0 {
+			t.Errorf("%s scrolls sideways by %d at %d, %v", name, wide, width, err)
+		}
+		shoot(t, ctx, fmt.Sprintf("%s-%d", name, width))
+	}
+}
+
+// verifyMail checks with the built programs the pack that is attached to a mail, the
+// checkpoint in the mail, and that of an earlier mail to the witness.
+func (d *trial) verifyMail(t *testing.T, witness, m mailtest.Mail) {
 	t.Helper()
 	dir := t.TempDir()
-	eml := filepath.Join(dir, "saved.eml")
-	if err := os.WriteFile(eml, []byte(m.Body), 0o600); err != nil {
-		t.Fatal(err)
+	save := func(name, body string) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte(body), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
 	}
+	pack := attachedPack(t, dir, m)
+	key, err := d.run(t, "exhibit", "key", "--data", d.data)
+	if err != nil {
+		t.Fatalf("exhibit key: %v\n%s", err, key)
+	}
+	key = strings.TrimSpace(key)
+	own, earlier := save("own.eml", m.Body), save("witness.eml", witness.Body)
+	for _, args := range [][]string{{"exhibit-verify", pack, "--key", key, "--since", own}, {"exhibit-verify", pack, "--key", key, "--since", earlier}, {"exhibit", "verify", pack, "--key", key, "--since", own}} {
+		out, err := d.run(t, args[0], args[1:]...)
+		if err != nil || !strings.Contains(out, sinceHeld) {
+			t.Errorf("%s with %s: %v\n%s", args[0], filepath.Base(args[len(args)-1]), err, out)
+		}
+	}
+	// A mail in which somebody changed the root proves nothing, and is told from one that does.
+	changed := save("changed.eml", changedRoot.ReplaceAllString(m.Body, "${1}AAAA"))
+	out, err := d.run(t, "exhibit-verify", pack, "--key", key, "--since", changed)
+	if exit, ok := err.(*exec.ExitError); !ok || exit.ExitCode() == 0 || strings.Contains(out, sinceHeld) {
+		t.Errorf("a changed mail: %v\n%s", err, out)
+	}
+	t.Logf("%d bytes of mail\n%s", len(m.Body), out)
+	if folder := os.Getenv("EXHIBIT_SHOTS"); folder != "" {
+		save("saved.eml", m.Body)
+	}
+}
+
+// changedRoot finds the beginning of the root in a checkpoint, which follows its size.
+var changedRoot = regexp.MustCompile(`(?m)(^\d+\r?\n)[A-Za-z0-9+/]{4}`)
+
+// attachedPack saves the pack of a mail and returns its path.
+func attachedPack(t *testing.T, dir string, m mailtest.Mail) string {
+	t.Helper()
 	parsed, err := mail.ReadMessage(strings.NewReader(m.Body))
 	if err != nil {
 		t.Fatal(err)
@@ -177,18 +238,28 @@ func (d *trial) verifyMail(t *testing.T, m mailtest.Mail) {
 	if pack == "" || !m.TLS || m.User != mailtest.User {
 		t.Fatalf("a mail without a pack, over TLS %v, from %q:\n%.2000s", m.TLS, m.User, m.Body)
 	}
-	key, err := ingest.Dir(d.data).ExistingKey()
-	if err != nil {
-		t.Fatal(err)
-	}
-	var out bytes.Buffer
-	if code := verifier.Run(t.Context(), "exhibit-verify", []string{pack, "--key", key.Public, "--since", eml}, &out, &out); code != 0 {
-		t.Errorf("exit code %d\n%s", code, out.String())
-	}
-	t.Log(fmt.Sprintf("%d bytes of mail\n", len(m.Body)), out.String())
-	if folder := os.Getenv("EXHIBIT_SHOTS"); folder != "" {
-		if err := os.WriteFile(filepath.Join(folder, "saved.eml"), []byte(m.Body), 0o600); err != nil {
-			t.Error(err)
+	return pack
+}
+
+// scrape reads the metrics as Prometheus does.
+func (d *trial) scrape(t *testing.T) {
+	t.Helper()
+	for token, want := range map[string]int{metricsToken: http.StatusOK, "another-token-of-some-length": http.StatusUnauthorized} {
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, d.url+"/metrics", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Authorization", "Bearer "+token)
+		answer, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, err := io.ReadAll(answer.Body)
+		if err := errors.Join(err, answer.Body.Close()); err != nil {
+			t.Fatal(err)
+		}
+		if answer.StatusCode != want || want == http.StatusOK && (!strings.Contains(string(text), `exhibit_deliveries{state="sent"} 3`) || strings.Contains(string(text), `exhibit_scrape_failed{part="sources"} 1`)) {
+			t.Errorf("metrics: %d\n%s", answer.StatusCode, text)
 		}
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"exhibit/internal/event"
 	"exhibit/internal/ledger"
 	"exhibit/internal/pack"
+	"exhibit/internal/store"
 	"exhibit/reports"
 	"exhibit/reports/schedule"
 	"exhibit/views"
@@ -37,6 +38,11 @@ func (o Overview) Overview(ctx context.Context) (views.Overview, error) {
 		v.Events += int64(counts.Events)
 		one := views.OverviewSource{SourceDays: days[i], Health: h.State, Advice: h.Advice, Slack: slack(&state, s, now)}
 		v.Sources = append(v.Sources, one)
+		if counts.Rejects > 0 {
+			if counts.Rejects, err = o.openRejects(ctx, head, s.Source.Name); err != nil {
+				return views.Overview{}, err
+			}
+		}
 		v.Tasks = append(v.Tasks, sourceTasks(s, h, counts, now)...)
 	}
 	v.Tasks = append(v.Tasks, siteTasks(v, outside)...)
@@ -49,6 +55,15 @@ func (o Overview) Overview(ctx context.Context) (views.Overview, error) {
 	}
 	slices.SortStableFunc(v.Tasks, func(a, b views.Task) int { return cmp.Or(urgency(a)-urgency(b), deadline(a, b)) })
 	return v, nil
+}
+
+// openRejects counts the rejects of a source that no redrive has dealt with.
+func (s *site) openRejects(ctx context.Context, head store.Head, name string) (n uint64, err error) {
+	groups, err := s.DB.RejectGroups(ctx, head.Snapshot(), store.RejectFilter{Source: name, State: store.RejectsOpen})
+	for _, g := range groups {
+		n += g.Open
+	}
+	return n, err
 }
 
 func urgency(t views.Task) int {

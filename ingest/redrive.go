@@ -6,11 +6,8 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"io"
-	"slices"
-	"time"
 
 	"exhibit/ingest/source"
-	"exhibit/internal/event"
 	"exhibit/internal/store"
 )
 
@@ -51,14 +48,6 @@ type RedriveResult struct {
 
 // Open returns how many rejects stay open.
 func (r *RedriveResult) Open() uint64 { return r.Rejects + r.Unknown + r.Cut }
-
-// A retried record is one that came from stored rejects: of several, when different
-// reasons were given for the same bytes.
-type retried struct {
-	keys    []store.RejectKey
-	id      string // of its first event
-	skipped bool
-}
 
 // Redrive tries rejects again, one source after the other, and commits what became of
 // them. It can be stopped and started again at any moment.
@@ -250,129 +239,4 @@ func (p *Parcel) drop(gone map[*retried]bool) {
 		p.Extra -= events[r] - 1
 	}
 	p.Items, p.retried = items, kept
-}
-
-// conflict notes that an event of a record that is tried again contradicts a stored one.
-func (s *sourceBatch) conflict(item *Item) {
-	if item.from == nil {
-		return
-	}
-	if s.conflicts == nil {
-		s.conflicts = make(map[*retried]bool)
-	}
-	s.conflicts[item.from] = true
-}
-
-// outcome says what becomes of a record that is tried again.
-func (s *sourceBatch) outcome(r *retried) string {
-	switch {
-	case r.skipped:
-		return store.ResolvedSkipped
-	case s.conflicts[r]:
-		return store.ResolvedConflict
-	case s.first(r) != nil:
-		return store.ResolvedEvent
-	}
-	return store.ResolvedDuplicate
-}
-
-// hopeless reports whether a record that contradicts an event adds nothing to what the
-// store knows: it is there as a conflict, and has no other event that is new.
-func (s *sourceBatch) hopeless(r *retried) bool {
-	return s.first(r) == nil && !slices.ContainsFunc(r.keys, func(k store.RejectKey) bool { return k.Reason != ReasonConflict })
-}
-
-// first returns the first new item of a record.
-func (s *sourceBatch) first(r *retried) *Item {
-	if s.firsts == nil {
-		s.firsts = make(map[*retried]*Item, len(s.retried))
-		for _, item := range s.items {
-			if item.from != nil && s.firsts[item.from] == nil {
-				s.firsts[item.from] = item
-			}
-		}
-	}
-	return s.firsts[r]
-}
-
-// resolve returns the rejects that the batch deals with. A conflict stays open until
-// what it says and what is stored are the same.
-func (s *sourceBatch) resolve() (list []store.Resolution) {
-	ids := make(map[*retried]string, len(s.retried))
-	for _, r := range s.retried {
-		outcome := s.outcome(r)
-		if item := s.first(r); item != nil {
-			ids[r] = item.Event.ID
-		}
-		for _, key := range r.keys {
-			if outcome == store.ResolvedConflict && key.Reason == ReasonConflict {
-				continue
-			}
-			list = append(list, store.Resolution{RejectKey: key, Outcome: outcome, ID: cmp.Or(ids[r], r.id)})
-		}
-	}
-	return list
-}
-
-// insertResolved writes and counts what rejects a batch deals with. A crash here leaves
-// rows of a batch without a record, which nobody reads.
-func (l *Log) insertResolved(ctx context.Context, seq uint64, list []store.Resolution) error {
-	if len(list) == 0 {
-		return nil
-	}
-	l.Trace("resolve")
-	if err := l.DB.InsertResolved(ctx, seq, list); err != nil {
-		return err
-	}
-	n, err := l.DB.CountResolved(ctx, seq)
-	if err == nil && n != uint64(len(list)) {
-		err = fmt.Errorf("ingest: batch %d: %d resolved rejects arrived of %d", seq, n, len(list))
-	}
-	return err
-}
-
-// unmapped counts the events of a batch that no rule knows, by source, type and day.
-func (b *batch) unmapped() (counts []store.UnmappedCount) {
-	type key struct {
-		source, action string
-		day            time.Time
-	}
-	at := make(map[key]int)
-	for _, s := range b.sources {
-		if s.Unmapped == 0 {
-			continue
-		}
-		for _, item := range s.items { // in the order of time
-			if !item.Unmapped {
-				continue
-			}
-			e := item.Event
-			k := key{s.Source, e.Action, event.Day(e.Time)}
-			i, there := at[k]
-			if !there {
-				i = len(counts)
-				at[k] = i
-				counts = append(counts, store.UnmappedCount{Source: s.Source, Action: e.Action, Day: k.day, First: e.Time, ID: e.ID})
-			}
-			counts[i].Events++
-			counts[i].Last = e.Time
-		}
-	}
-	return counts
-}
-
-// FillUnmapped counts the events that no rule knows of batches from before they were
-// counted. The writer does it when it starts; pages say less until it is done.
-func (l *Log) FillUnmapped(ctx context.Context) error {
-	head := l.Head()
-	var batches []uint64
-	for _, b := range head.State.Batches {
-		if b.Unmapped > 0 && (len(batches) == 0 || batches[len(batches)-1] != b.Seq) {
-			batches = append(batches, b.Seq)
-		}
-	}
-	if len(batches) == 0 {
-		return nil
-	}
-	return l.DB.FillUnmapped(ctx, batches)
 }

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"time"
 
-	"exhibit/reports"
+	"exhibit/reports/words"
 )
 
 const (
@@ -73,15 +73,15 @@ func (p Period) Words() string {
 
 // What reports print in files and mails, pages print in the same words.
 
-func number(n int64) string { return reports.Number(n) }
+func number(n int64) string { return words.Number(n) }
 
-func plural(n int64, one, many string) string { return reports.Plural(n, one, many) }
+func plural(n int64, one, many string) string { return words.Plural(n, one, many) }
 
-func percent(share float64) string { return reports.Share(share) }
+func percent(share float64) string { return words.Share(share) }
 
-func size(n int64) string { return reports.Size(n) }
+func size(n int64) string { return words.Size(n) }
 
-func span(d time.Duration) string { return reports.Length(d) }
+func span(d time.Duration) string { return words.Length(d) }
 
 // short cuts a digest for tables; the full one goes into a title.
 func short(digest string) string {

@@ -193,7 +193,7 @@ const bucketTimeout = time.Hour
 // polled reports whether a source is asked for what it has, or read from a bucket.
 func (s *installation) polled(name string) bool {
 	return slices.ContainsFunc(s.config.Sources, func(c Source) bool {
-		kind, err := source.Lookup(source.Kinds(), c.Kind)
+		kind, err := s.kinds.Of(c.Name, c.Kind)
 		return c.Name == name && err == nil && (c.Bucket != "" || !c.Push && kind.NewPuller != nil)
 	})
 }

@@ -415,4 +415,13 @@ func TestDrainSwitchedOff(t *testing.T) {
 	p.run(p.push("own"))
 	at := func(d time.Duration) string { return began.Add(d).Format("15:04") }
 	is(t, "heard", p.heard("own"), at(0)+"-"+at(10*time.Minute)+" "+at(30*time.Minute)+"-"+at(40*time.Minute))
+
+	// As Scalr says it.
+	p.push("scalr")
+	p.clock.pass(10 * time.Minute)
+	p.run(p.push("scalr", fmt.Sprintf(`{"version":"0","id":"6a7e8feb-b491-4cf7-a9f1-bf3703467718","detail-type":"AuditLogDisabled",`+
+		`"source":"aws.partner/scalr.com/example","account":"111122223333","time":%q,"region":"us-east-1","resources":[],"detail":{}}`,
+		p.clock.now().Add(-2*time.Minute).Format(time.RFC3339))))
+	is(t, "heard", p.heard("scalr"), at(40*time.Minute)+"-"+at(48*time.Minute))
+	is(t, "scalr", p.counts("scalr"), "1 = 1 + 0 + 0 + 0")
 }

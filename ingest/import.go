@@ -83,7 +83,7 @@ type importing struct {
 
 func (in *importing) read(ctx context.Context, file io.Reader) error {
 	received := in.Now()
-	for piece, err := range source.Records(file, source.RecordsOptions{Wraps: in.Kind.Wraps}) {
+	for piece, err := range source.Records(file, source.RecordsOptions{Wraps: in.Kind.Wraps, Reuse: true}) {
 		if err != nil {
 			return err
 		}

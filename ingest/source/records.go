@@ -8,7 +8,7 @@ import (
 
 // A Piece is what was cut out of a file: a record, or bytes that cannot be one.
 type Piece struct {
-	Raw    []byte // the record, without white space around it; it stays valid
+	Raw    []byte // the record, without white space around it; it stays valid, but for RecordsOptions.Reuse
 	Offset int64  // where it begins in the uncompressed file
 	Line   int    // its line, from 1; 0 when the file is not lines
 
@@ -23,6 +23,7 @@ type Piece struct {
 type RecordsOptions struct {
 	Wraps []string // Kind.Wraps: a file may be saved pages {"data": [...]}
 	Limit int      // the largest record, MaxRecord when 0
+	Reuse bool     // the caller is done with a piece when it asks for the next: their memory is used again
 	// Plain gets the file as it is without compression; nil: nobody does.
 	Plain io.Writer
 }
@@ -53,7 +54,7 @@ func Records(r io.Reader, opt RecordsOptions) iter.Seq2[Piece, error] {
 		if opt.Limit == 0 {
 			opt.Limit = MaxRecord
 		}
-		c := cutter{tape: tape{r: file, limit: opt.Limit}, wraps: opt.Wraps, yield: yield}
+		c := cutter{tape: tape{r: file, limit: opt.Limit, reuse: opt.Reuse}, wraps: opt.Wraps, yield: yield}
 		err = c.cut()
 		if c.stopped {
 			return

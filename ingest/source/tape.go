@@ -13,10 +13,12 @@ const (
 )
 
 // A tape reads a stream once, from left to right. Pieces taken from it stay valid:
-// it fills one chunk after the other and never writes to a chunk again.
+// it fills one chunk after the other and never writes to a chunk again, unless it is
+// told to reuse them.
 type tape struct {
 	r     io.Reader
 	limit int   // pieces beyond it are not kept whole
+	reuse bool  // pieces are valid until the next one is taken
 	err   error // of r, io.EOF included; buf still holds what came before it
 
 	buf   []byte

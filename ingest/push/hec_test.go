@@ -54,12 +54,16 @@ func TestHEC(t *testing.T) {
 			if len(c.headers) > 0 && c.headers[0] == "Authorization" {
 				auth, c.headers = []string{"Authorization", basic("x", x.tokens["json"])}, nil
 			}
-			status, body, _ := x.post("", "/services/collector"+c.path, []byte(c.body), append(auth, c.headers...)...)
-			if status != c.status || body != c.answer {
-				t.Errorf("got %d %s, want %d %s", status, body, c.status, c.answer)
+			status, answer, _ := x.post("", "/services/collector"+c.path, []byte(c.body), append(auth, c.headers...)...)
+			if status != c.status || answer != c.answer {
+				t.Errorf("got %d %s, want %d %s", status, answer, c.status, c.answer)
 			}
 			if got := strings.Join(x.spool.records, "|"); got != strings.Join(c.want, "|") {
 				t.Errorf("kept %q, want %q", x.spool.records, c.want)
+			}
+			// What was kept is not missing, whatever the sender is told.
+			if lost := c.status != 200 && len(c.want) == 0 && (strings.Contains(answer, `"code":11`) || c.status == 415); (len(x.spool.refused) > 0) != lost {
+				t.Errorf("noted as turned away: %v", x.spool.refused)
 			}
 		})
 	}

@@ -44,7 +44,8 @@ func TestLoadConfig(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if c.MinFree != 512<<20 || c.Sources[0].Every != time.Minute || c.ClickHouse.Database != "exhibit" || c.Web.Listen != "127.0.0.1:8080" {
+	if c.MinFree != 512<<20 || c.Sources[0].Every != time.Minute || c.ClickHouse.Database != "exhibit" || c.Web.Listen != "127.0.0.1:8080" ||
+		c.Spool.Max != 4<<30 || c.Sources[0].Heartbeat != time.Hour {
 		t.Errorf("got %+v", c)
 	}
 	e, err := c.Engagements[0].engagement()
@@ -68,6 +69,8 @@ func TestLoadConfigSaysWhatIsWrong(t *testing.T) {
 		{"keeps", "kind: hcp-terraform", "kind: hcp-terraform\n    keeps: 5m", `source "hcp-prod": keeps: 5m0s is not longer`},
 		{"unknown source", "sources: [hcp-prod]", "sources: [okta]", `there is no source "okta"`},
 		{"bad size", "512MiB", "512 potatoes", "512MiB or 4GiB"},
+		{"heartbeat", "kind: hcp-terraform", "kind: hcp-terraform\n    heartbeat: 25h", `source "hcp-prod": heartbeat: 25h0m0s is not between`},
+		{"small spool", "data: store", "data: store\nspool: {max: 63MiB}", "spool.max: 63 MiB is too little"},
 		{"cluster", "zone: Europe/Berlin", "clickhouse: {cluster: prod}", "clickhouse.cluster"},
 		{"a tag over a wrong value", "settings: {token_env: HCP_TOKEN}", "settings: !x 1", "configuration"},
 		{"a space in the origin", "data: store", "origin: a b", "origin"},

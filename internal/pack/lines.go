@@ -15,6 +15,10 @@ import (
 // and room.
 const maxLine = 128 << 20
 
+// longLine is the size from which on a line is long: the verifier checks one long line
+// at a time, whatever files it is in, for it needs several times its memory.
+const longLine = 4 << 20
+
 var (
 	errMissing   = errors.New("the pack does not have it")
 	errUnended   = errors.New("its last line does not end")
@@ -31,6 +35,7 @@ type stream struct {
 	says uint64 // size that the zip says it has
 
 	meter *meter
+	long  chan struct{} // holds one token while a long line is in memory; nil: nobody minds
 }
 
 func (c *container) stream(name string) (*stream, error) {
@@ -77,29 +82,44 @@ func (s *stream) entry() File {
 
 // blocks reads whole lines in blocks of about size bytes, and gives each block as
 // b[1:]: b[0] is free to be borrowed, see leafOf. fresh returns a buffer of any
-// length, each takes it over.
+// length, each takes it over, and the token in s.long with a block that isLong.
 func (s *stream) blocks(ctx context.Context, size int, fresh func() []byte, each func(b []byte) error) error {
 	size = int(min(uint64(size), s.says+2)) // with b[0], and room to see the end
 	b := fill(fresh(), size)
 	have, end := 1, 0 // bytes that are there, and where their last whole line ends
+	held := false
+	defer func() {
+		if held {
+			<-s.long
+		}
+	}()
 	for {
-		n, err := s.Read(b[have:])
+		n, err := s.Read(b[have:min(len(b), have+size)]) // little more than the line, when it is long
 		if i := bytes.LastIndexByte(b[have:have+n], '\n'); i >= 0 {
 			end = have + i + 1
 		}
 		have += n
 		switch full := have == len(b); {
-		case end > 0 && (full || err != nil):
+		case end > 0 && (full || err != nil || len(b) > size):
 			next := fill(fresh(), max(size, have-end+1))
 			left := copy(next[1:], b[end:have])
 			if e := each(b[:end]); e != nil {
 				return e
 			}
-			b, have, end = next, left+1, 0
+			b, have, end, held = next, left+1, 0, false
 		case full && len(b) > maxLine:
 			return errLongLine
 		case full:
-			b = fill(b, min(2*len(b), maxLine+2))
+			grown := min(2*len(b), maxLine+2)
+			if s.long != nil && !held && grown > longLine {
+				select {
+				case s.long <- struct{}{}:
+					held = true
+				case <-ctx.Done():
+					return ctx.Err()
+				}
+			}
+			b = fill(b, grown)
 		}
 		if err == io.EOF {
 			if have > 1 {
@@ -115,6 +135,9 @@ func (s *stream) blocks(ctx context.Context, size int, fresh func() []byte, each
 		}
 	}
 }
+
+// isLong reports whether a block, or what was made of it, is kept by nobody.
+func isLong(b []byte) bool { return cap(b) > longLine }
 
 // fill returns b with the length, kept content included.
 func fill(b []byte, size int) []byte {

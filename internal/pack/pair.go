@@ -53,6 +53,7 @@ func (p *pair) check(ctx context.Context) error {
 		return p.v.hashOnly(ctx, p.csv())
 	}
 	defer s.close()
+	s.long = p.v.long
 	g, ctx := errgroup.WithContext(ctx)
 	blocks, spare := make(chan []byte, 2), make(chan []byte, 4)
 	var readErr error
@@ -122,9 +123,14 @@ func (p *pair) parse(ctx context.Context, blocks <-chan []byte, spare, made chan
 			}
 			start = end + 1
 		}
-		select {
-		case spare <- b:
-		default:
+		if isLong(b) {
+			b = nil
+			<-p.v.long
+		} else {
+			select {
+			case spare <- b:
+			default:
+			}
 		}
 		if err := p.pass(ctx, made, blockSize); err != nil {
 			return err
@@ -146,7 +152,7 @@ func (p *pair) pass(ctx context.Context, made chan<- []byte, size int) error {
 	case p.table.b = <-p.used:
 		p.table.b = p.table.b[:0]
 	default:
-		p.table.b = make([]byte, 0, cap(b))
+		p.table.b = make([]byte, 0, min(cap(b), longLine))
 	}
 	return send(ctx, made, b)
 }
@@ -277,9 +283,13 @@ func (c *comparison) read(ctx context.Context, s *stream, made <-chan []byte, us
 			return err
 		}
 		row += bytes.Count(want, []byte("\n"))
-		select {
-		case used <- want:
-		default:
+		if isLong(want) {
+			b = nil
+		} else {
+			select {
+			case used <- want:
+			default:
+			}
 		}
 		if ctx.Err() != nil {
 			return ctx.Err()

@@ -49,7 +49,7 @@ func Verify(ctx context.Context, in io.ReaderAt, size int64, o Options) (*Result
 		return nil, err
 	}
 	c.meter.tell = o.Progress
-	v := &verifier{c: c, keys: keys, held: held, hashed: map[string]File{}}
+	v := &verifier{c: c, keys: keys, held: held, hashed: map[string]File{}, long: make(chan struct{}, 1)}
 	for _, f := range found {
 		v.find(f.File, f.What, f.Do)
 	}
@@ -71,6 +71,7 @@ type verifier struct {
 	manifest []byte
 	r        *reading
 	proof    proof
+	long     chan struct{} // see stream
 
 	mu     sync.Mutex
 	hashed map[string]File // guarded by mu

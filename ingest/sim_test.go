@@ -2,7 +2,6 @@ package ingest_test
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 	mathrand "math/rand/v2"
 	"net/http"
@@ -12,8 +11,6 @@ import (
 
 	"exhibit/ingest"
 	"exhibit/ingest/source"
-	"exhibit/internal/coverage"
-	"exhibit/internal/ledger"
 )
 
 // A simulation runs the worker of one pull kind through days of a fake vendor's life
@@ -236,19 +233,6 @@ func (s *simulation) troubled(d time.Duration) {
 	}
 }
 
-// honest checks that what is said to be covered is there now, except for what is late.
-func (s *simulation) honest() {
-	s.t.Helper()
-	head := s.log.Head()
-	covered := head.State.Coverage(simulatedSource, ledger.Read)
-	got := s.stored(simulatedSource, head)
-	for _, e := range s.events {
-		if covered.Contains(e.At) && e.Seen.Sub(e.At) < s.kind.Settle && got[e.raw] != 1 {
-			s.t.Fatalf("at %v covered is %v, and stored %d times: %s", s.clock.now(), covered, got[e.raw], e.raw)
-		}
-	}
-}
-
 // calm lets two days pass without faults and without late events: those of before
 // are all there then, and were looked for.
 func (s *simulation) calm() {
@@ -294,149 +278,6 @@ func (s *simulation) generate(now time.Time, lag func() time.Duration) {
 			at := s.until.Add(s.skew).Truncate(time.Millisecond)
 			h := happening{N: len(s.events), At: at, Seen: at.Add(lag())}
 			s.events = append(s.events, simulated{h, string(s.fake.Happen(h))})
-		}
-	}
-}
-
-// judge compares what is stored with what the vendor had, and coverage with when it
-// was read: to its end until left, and again from back on.
-func (s *simulation) judge(left, back time.Time) {
-	s.t.Helper()
-	head := s.log.Head()
-	covered := head.State.Coverage(simulatedSource, ledger.Read)
-	s.judgeCoverage(covered, left, back)
-	got := s.stored(simulatedSource, head)
-	missing, wanted := 0, 0
-	for _, e := range s.events {
-		n := got[e.raw]
-		delete(got, e.raw)
-		if n > 1 {
-			s.t.Errorf("stored %d times: %s", n, e.raw)
-		}
-		if covered.Contains(e.At) { // also what came late
-			if wanted++; n != 1 {
-				if missing++; missing < 4 {
-					s.t.Errorf("in covered time and not stored: at %v, seen %v: %s", e.At, e.Seen, e.raw)
-				}
-			}
-		}
-	}
-	for raw := range got {
-		s.t.Errorf("stored, and the vendor never had it: %s", raw)
-	}
-	if missing > 0 || wanted == 0 {
-		s.t.Errorf("%d of %d events in covered time are missing", missing, wanted)
-	}
-	s.audit()
-	s.t.Logf("%d events, %d in covered time; %d turns, %d failed; %d restarts; %d requests, %d spoiled; %d records",
-		len(s.events), wanted, s.turns, s.failed, s.restarts, s.net.requests, s.net.spoiled, head.State.Size)
-}
-
-// judgeCoverage: without a hole from the start until left; nothing until what the
-// vendor still had when it was back; without a hole since what it still had when it
-// was first read to its end. In between are pieces, as some were read before that.
-func (s *simulation) judgeCoverage(covered coverage.Set, left, back time.Time) {
-	s.t.Helper()
-	now := s.clock.now()
-	last := len(covered) - 1
-	switch begin, end := back.Add(-s.keeps), s.whole.Add(-s.keeps+2*time.Minute); {
-	case last < 1,
-		!covered[0].From.Equal(s.since()), !ends(covered[0].To, left.Add(-s.kind.Settle)),
-		covered[1].From.Before(begin), covered[last].From.After(end), !ends(covered[last].To, now.Add(-s.kind.Settle)):
-		s.t.Errorf("covered is %v\nwant from %v to %v, and from %v (but for what was lost until %v) to %v", covered,
-			s.since(), left.Add(-s.kind.Settle), begin, end, now.Add(-s.kind.Settle))
-	}
-	head := s.log.Head()
-	period := coverage.Interval{From: s.since(), To: now.Add(-s.kind.Settle - time.Minute)}
-	var lost time.Duration
-	for _, span := range head.State.Spans(simulatedSource, period, now) {
-		switch span.State {
-		case ledger.Lost:
-			lost += span.Length()
-		case ledger.Covered:
-		default:
-			s.t.Errorf("at the end: %s from %v to %v", span.State, span.From, span.To)
-		}
-	}
-	if want := coverage.Gaps(period, covered).Length(); lost != want {
-		s.t.Errorf("%v are said to be lost, %v are", lost, want)
-	}
-}
-
-// ends reports whether coverage ends at due: a turn that ends there began a little earlier.
-func ends(to, due time.Time) bool { return !to.After(due) && due.Sub(to) < time.Minute }
-
-// A network carries requests to a vendor, or spoils them. Every request takes a while.
-type network struct {
-	next     http.Handler
-	random   *mathrand.Rand
-	clock    *clock
-	down     bool
-	trouble  float64            // share of requests that are spoiled
-	cancel   context.CancelFunc // ends the program
-	after    int                // so many requests
-	requests int
-	spoiled  int
-}
-
-func (n *network) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	n.requests++
-	n.clock.pass(time.Duration(n.random.IntN(2000)) * time.Millisecond)
-	if n.cancel != nil {
-		if n.after--; n.after < 0 {
-			n.cancel()
-		}
-	}
-	if n.down {
-		http.Error(w, "<html>Bad Gateway</html>", http.StatusBadGateway)
-		return
-	}
-	if n.random.Float64() >= n.trouble {
-		n.next.ServeHTTP(w, r)
-		return
-	}
-	n.spoiled++
-	n.spoil(w, r)
-}
-
-func (n *network) spoil(w http.ResponseWriter, r *http.Request) {
-	switch n.random.IntN(7) {
-	case 0:
-		w.Header().Set("Retry-After", "1")
-		w.WriteHeader(http.StatusTooManyRequests)
-	case 1:
-		now := n.clock.now().UTC()
-		w.Header().Set("Date", now.Format(http.TimeFormat))
-		w.Header().Set("Retry-After", now.Add(2*time.Second).Format(http.TimeFormat))
-		w.WriteHeader(http.StatusTooManyRequests)
-	case 2:
-		w.WriteHeader([]int{500, 502, 503, 504}[n.random.IntN(4)])
-	case 3:
-		fmt.Fprint(w, "<html><title>Welcome to the hotel's network</title></html>")
-	case 4:
-		panic(http.ErrAbortHandler) // the connection is reset
-	case 5: // the answer is cut off
-		answer := httptest.NewRecorder()
-		n.next.ServeHTTP(answer, r)
-		body := answer.Body.Bytes()
-		for name, values := range answer.Header() {
-			w.Header()[name] = values
-		}
-		w.Header().Set("Content-Length", fmt.Sprint(len(body)))
-		w.WriteHeader(answer.Code)
-		w.Write(body[:n.random.IntN(len(body)+1)]) //nolint:errcheck // it is cut off anyhow
-	case 6: // the answer comes in crumbs
-		answer := httptest.NewRecorder()
-		n.next.ServeHTTP(answer, r)
-		for name, values := range answer.Header() {
-			w.Header()[name] = values
-		}
-		w.WriteHeader(answer.Code)
-		for body := answer.Body.Bytes(); len(body) > 0; {
-			crumb := min(len(body), 1+n.random.IntN(4096))
-			w.Write(body[:crumb]) //nolint:errcheck // the reader may be gone
-			w.(http.Flusher).Flush()
-			body = body[crumb:]
 		}
 	}
 }

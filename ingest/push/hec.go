@@ -24,6 +24,7 @@ const (
 	hecToken          = 4
 	hecNoData         = 5
 	hecFormat         = 6
+	hecInternal       = 8
 	hecBusy           = 9
 	hecNoChannel      = 10
 	hecChannel        = 11
@@ -34,7 +35,6 @@ const (
 	hecHealthy        = 17
 	hecQueuesAreFull  = 18
 	hecTooLarge       = 27
-	hecUnnamed        = 8 // internal server error: what has no code of its own
 	channelHeader     = "X-Splunk-Request-Channel"
 	channelTextLength = 36
 )
@@ -277,11 +277,15 @@ func (h *Handler) serveHECHealth(w http.ResponseWriter, _ *http.Request) {
 
 // refuseHEC answers in Splunk's words and statuses.
 func refuseHEC(w http.ResponseWriter, _ *http.Request, f *fault) {
-	status, text := hecAnswer(f.code)
-	if f.code == hecUnnamed || f.status == http.StatusTooManyRequests || f.status == http.StatusUnsupportedMediaType {
+	code := f.code
+	if code == hecSuccess {
+		code = hecInternal // a fault without a code is no success
+	}
+	status, text := hecAnswer(code)
+	if code == hecInternal || f.status == http.StatusTooManyRequests || f.status == http.StatusUnsupportedMediaType {
 		status = f.status
 	}
-	out := `{"text":` + quote(text) + `,"code":` + strconv.Itoa(f.code)
+	out := `{"text":` + quote(text) + `,"code":` + strconv.Itoa(code)
 	if f.event != nil {
 		out += `,"invalid-event-number":` + strconv.Itoa(*f.event)
 	}

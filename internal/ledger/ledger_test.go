@@ -118,6 +118,8 @@ func TestStateRules(t *testing.T) {
 		{"seq jumps", func(r *Record) { r.Seq = 2 }, "where 1 was due"},
 		{"time goes back", func(r *Record) { r.At = at("2025-12-31T00:00:00Z") }, "before the one in front"},
 		{"event lost", func(r *Record) { r.Batch[0].Fetched++ }, "7 records in, 6 accounted for"},
+		{"more tried again than came", func(r *Record) { r.Batch[0].Redriven = 6 }, "6 of 5 records are said to come from rejects"},
+		{"all tried again", func(r *Record) { r.Batch[0].Redriven = 5 }, ""},
 		{"segment of tomorrow", func(r *Record) { r.Batch[0].Segments[0].Day = "2026-01-03" }, "a segment of 2026-01-03"},
 		{"empty segment", func(r *Record) { r.Batch[0].Segments[0].Count = 0 }, "empty segment"},
 		{"segments and counts differ", func(r *Record) { r.Batch[0].Segments[0].Count = 1 }, "segments hold 1 events"},

@@ -282,3 +282,29 @@ func (r *trail) without(key string) (undo func()) {
 		}
 	}
 }
+
+// Without keys a digest that was replaced is told by the one after it, in every turn,
+// until the right one is back.
+func TestReplacedDigest(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, "aws-cloudtrail", buckettestAddress(t)(t))
+	r := s.trail("eu-central-1", trailKey(t))
+	start := noon().Add(-6 * time.Hour)
+	r.hours(start, 6)
+	key := r.digestKey(start.Add(3 * time.Hour))
+	undo := r.without(key)
+	before := r.digestKey(start.Add(2 * time.Hour))
+	r.putDigest(key, []byte(fmt.Sprintf(`{"digestStartTime":"2026-03-10T08:00:00Z","digestEndTime":"2026-03-10T09:00:00Z","digestS3Bucket":"logs","digestS3Object":"%s",`+
+		`"previousDigestS3Bucket":"logs","previousDigestS3Object":"%s","previousDigestHashValue":"00","previousDigestSignature":"00","logFiles":[]}`, key, before)), "00")
+	for i := range 3 {
+		s.at(noon().Add(time.Duration(i) * time.Minute))
+		s.turn()
+		s.wants(ingest.Alarm, "was replaced")
+		s.covered("2026-03-10T09:00", "2026-03-10T11:00")
+	}
+	undo()
+	s.at(noon().Add(3 * time.Minute))
+	s.turn()
+	s.covered("2026-03-10T06:00", "2026-03-10T11:00")
+	s.wants(ingest.Idle)
+}

@@ -6,11 +6,15 @@ import (
 	mathrand "math/rand/v2"
 	"net/http"
 	"net/http/httptest"
+	"sync"
 	"time"
 )
 
 // A network carries requests to a vendor, or spoils them. Every request takes a while.
+// Whoever changes it or the vendor holds its lock: a request may go on when nobody
+// waits for it any more.
 type network struct {
+	sync.Mutex
 	next     http.Handler
 	random   *mathrand.Rand
 	clock    *clock
@@ -23,6 +27,8 @@ type network struct {
 }
 
 func (n *network) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	n.Lock()
+	defer n.Unlock()
 	n.requests++
 	n.clock.pass(time.Duration(n.random.IntN(2000)) * time.Millisecond)
 	if n.cancel != nil {
@@ -82,4 +88,11 @@ func (n *network) spoil(w http.ResponseWriter, r *http.Request) {
 			body = body[crumb:]
 		}
 	}
+}
+
+// change changes the network or the vendor.
+func (n *network) change(what func()) {
+	n.Lock()
+	defer n.Unlock()
+	what()
 }

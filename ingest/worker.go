@@ -70,7 +70,7 @@ type Worker struct {
 	looked   time.Time                    // when covered time was last read again
 	tailed   time.Time                    // Window: when the whole settle time was last read again
 	cursor   string                       // Follow: of the newest parcel that is committed or held, see position
-	stuck    coverage.Set                 // Window: pieces that failed
+	stuck    []coverage.Interval          // Window: pieces that failed, the last at the end
 	off      coverage.Set                 // when the source's log was switched off, as it says
 	unlogged coverage.Set                 // of off: what was read
 	settled  map[string][sha256.Size]byte // records of the tail that are stored, by id, with the hash of the record
@@ -232,13 +232,12 @@ func (w *Worker) proven(now time.Time, answer source.Answer) coverage.Interval {
 
 // How often, and how far, covered time is read again where the shape is Since or
 // Window. An event that appears later than the settle time is in covered time: only
-// such a read finds it, and then it counts as late. One that appears within
-// lookBackFor - lookBackEvery is always found, as long as the source keeps it. A
-// cursor leads to late events by itself.
-const (
-	lookBackEvery = 24 * time.Hour
-	lookBackFor   = 48 * time.Hour
-)
+// such a read finds it, and then it counts as late. One that appears within a day
+// after its settle time is always found, as long as the source keeps it. A cursor
+// leads to late events by itself.
+const lookBackEvery = 24 * time.Hour
+
+func (w *Worker) lookBackFor() time.Duration { return w.feed.Settle + 2*lookBackEvery }
 
 // lookBack returns from when to read when time is missing from on.
 func (w *Worker) lookBack(now, from time.Time) time.Time {
@@ -251,8 +250,8 @@ func (w *Worker) lookBack(now, from time.Time) time.Time {
 	if last.IsZero() {
 		last = from.Add(-lookBackEvery)
 	}
-	back := now.Add(-lookBackFor)
-	if far := last.Add(lookBackEvery - lookBackFor); far.Before(back) {
+	back := now.Add(-w.lookBackFor())
+	if far := last.Add(lookBackEvery - w.lookBackFor()); far.Before(back) {
 		back = far
 	}
 	back = later(later(back, w.oldest(now)), w.feed.Since)

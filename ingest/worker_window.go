@@ -23,6 +23,7 @@ const (
 // and then what is covered again. The coverage of a piece is in the parcel with its
 // last events, so that a long history is kept as far as it was read.
 func (w *Worker) readPieces(ctx context.Context, now time.Time, missing coverage.Set) error {
+	w.stuck = slices.DeleteFunc(w.stuck, func(s coverage.Interval) bool { return s.To.Before(w.oldest(now)) })
 	ask, whole := w.ask(now, missing)
 	requests, err := w.readInTurn(ctx, cut(ask, w.feed.Kind.Piece), missing)
 	if back := w.lookBack(now, ask[0].From); err == nil && now.Sub(w.looked) >= lookBackEvery {
@@ -44,23 +45,26 @@ func (w *Worker) readPieces(ctx context.Context, now time.Time, missing coverage
 	return nil
 }
 
-// readInTurn reads pieces until one fails, and returns how many requests that took.
-// Those that failed before come last: a stretch that the source cannot give must not
-// cost the others.
+// readInTurn reads pieces until one fails, and returns how many requests that took. A
+// stretch that the source cannot give must not cost the others: those that failed
+// before come last, the one that failed last at the end.
 func (w *Worker) readInTurn(ctx context.Context, pieces []coverage.Interval, missing coverage.Set) (requests int, err error) {
-	slices.SortStableFunc(pieces, func(a, b coverage.Interval) int {
-		return cmp.Compare(min(len(w.stuck.Intersect(a)), 1), min(len(w.stuck.Intersect(b)), 1))
-	})
+	slices.SortStableFunc(pieces, func(a, b coverage.Interval) int { return cmp.Compare(w.failed(a), w.failed(b)) })
 	for _, piece := range pieces {
 		n, err := w.readPiece(ctx, piece, missing)
 		requests += n
+		w.stuck = slices.DeleteFunc(w.stuck, func(s coverage.Interval) bool { return !s.Intersect(piece).Empty() })
 		if err != nil {
-			w.stuck = w.stuck.Union(piece)
+			w.stuck = append(w.stuck, piece)
 			return requests, fmt.Errorf("%s to %s: %w", piece.From.Format(time.RFC3339), piece.To.Format(time.RFC3339), err)
 		}
-		w.stuck = w.stuck.Subtract(piece)
 	}
 	return requests, nil
+}
+
+// failed is 0 for a piece that never failed, and the higher the later it did.
+func (w *Worker) failed(piece coverage.Interval) int {
+	return 1 + slices.IndexFunc(w.stuck, func(s coverage.Interval) bool { return !s.Intersect(piece).Empty() })
 }
 
 // readPiece reads one piece and returns how many requests that took.

@@ -64,6 +64,16 @@ func TestBackfill(t *testing.T) {
 	if got := s.states(s.since(), s.clock.now()); got != "covered 48h0m0s, gap, recoverable 24h0m0s, covered 46h0m0s, pending 3h0m0s" {
 		t.Errorf("when the day stays sick: %s", got)
 	}
+	// One that is well again is not kept back by one that is not.
+	d.sick.To = d.sick.From.Add(time.Hour)
+	for range 2 {
+		if err := s.turn(); err == nil {
+			t.Fatal("a sick day was read")
+		}
+	}
+	if got := s.states(s.since(), s.clock.now()); got != "covered 48h0m0s, gap, recoverable 12h0m0s, covered 58h0m0s, pending 3h0m0s" {
+		t.Errorf("when a part of it is well: %s", got)
+	}
 	d.sick = coverage.Interval{}
 	if err := s.turn(); err != nil {
 		t.Fatal(err)

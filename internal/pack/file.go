@@ -91,6 +91,7 @@ func (f *file) copyTo(zw *zip.Writer) error {
 	if err != nil {
 		return fmt.Errorf("pack: read back %s: %w", f.name, err)
 	}
+	//lint:ignore SA1019 CreateRaw writes this field as it stands, and does not look at Modified
 	h := &zip.FileHeader{Name: f.name, Method: zip.Deflate, ModifiedDate: 1<<5 | 1, // 1980-01-01, the zero of zip
 		CRC32: f.crc, CompressedSize64: uint64(size), UncompressedSize64: f.size}
 	if max(h.CompressedSize64, h.UncompressedSize64) >= math.MaxUint32 {

@@ -83,7 +83,7 @@ func NewPreparer(name string, kind source.Kind, secret []byte, random io.Reader)
 	return &Preparer{source: name, kind: kind, secret: secret, random: random, seen: make(map[[32]byte]uint64), parcel: Parcel{Source: name}}
 }
 
-// Add prepares one record.
+// Add prepares one record. After an error the parcel may hold a part of it.
 func (p *Preparer) Add(r source.Record) error {
 	p.parcel.Fetched++
 	p.parcel.bytes += len(r.Raw)
@@ -118,6 +118,22 @@ func (p *Preparer) Add(r source.Record) error {
 		}
 	}
 	return nil
+}
+
+// ReasonUnstorable is the reason of the reject that AddOrReject makes.
+const ReasonUnstorable = "the kind made an event that cannot be stored"
+
+// AddOrReject is Add for records that were read for good: one that makes an event which
+// cannot be stored is a reject, or it would be in the way of all others for ever.
+func (p *Preparer) AddOrReject(r source.Record) error {
+	before := p.parcel
+	err := p.Add(r)
+	if err == nil {
+		return nil
+	}
+	p.parcel = before
+	why := &source.RejectError{Reason: ReasonUnstorable, Detail: err.Error()}
+	return p.Reject(r, why, uint64(len(r.Raw)), sha256.Sum256(r.Raw))
 }
 
 func (p *Preparer) item(r source.Record, result *source.Result) error {

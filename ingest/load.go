@@ -128,7 +128,7 @@ func (d *Drain) take() error {
 	from, _ := p.Pending()
 	for l := d.load; d.taken < len(e.Records) && !l.full(); d.taken++ {
 		events, bytes := p.Pending()
-		if err := p.addOrReject(e.Records[d.taken]); err != nil {
+		if err := p.AddOrReject(e.Records[d.taken]); err != nil {
 			return err
 		}
 		now, more := p.Pending()
@@ -165,19 +165,6 @@ func (d *Drain) room(records bool) {
 	case d.due == nil && !d.load.due:
 		d.due = d.o.After(holdFor)
 	}
-}
-
-// addOrReject adds a record; one that makes an event which cannot be stored is a
-// reject, or it would be in the way of all others for ever.
-func (p *Preparer) addOrReject(r source.Record) error {
-	before := p.parcel
-	err := p.Add(r)
-	if err == nil {
-		return nil
-	}
-	p.parcel = before
-	why := &source.RejectError{Reason: "the kind made an event that cannot be stored", Detail: err.Error()}
-	return p.Reject(r, why, uint64(len(r.Raw)), sha256.Sum256(r.Raw))
 }
 
 // damage makes rejects of what the disk did not keep. Of numbers that are missing the

@@ -147,12 +147,12 @@ func (x *redriving) group(ctx context.Context, snap store.Snapshot, list []store
 	return x.commit(ctx, p.Take())
 }
 
-// retry is Add for a record that comes from stored rejects. One that is still a reject
+// retry is AddOrReject for a record that comes from stored rejects. One that is still a reject
 // leaves nothing behind.
 func (p *Preparer) retry(r source.Record, again *retried) error {
 	clear(p.seen) // each is the first of its read: that it came twice was counted when it came
 	before := p.parcel
-	if err := p.Add(r); err != nil {
+	if err := p.AddOrReject(r); err != nil {
 		return err
 	}
 	if len(p.parcel.Rejects) > len(before.Rejects) {

@@ -40,7 +40,7 @@ func (t *turn) pull(ctx context.Context, ask source.Ask) (source.Answer, error) 
 
 func (t *turn) page(ctx context.Context, p source.Page) error {
 	for _, raw := range p.Records {
-		if err := t.preparer.Add(source.Record{Raw: raw, Received: p.Received}); err != nil {
+		if err := t.preparer.AddOrReject(source.Record{Raw: raw, Received: p.Received}); err != nil {
 			return err
 		}
 	}

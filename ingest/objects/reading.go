@@ -182,7 +182,7 @@ func (t *turn) records(ctx context.Context, raw io.Reader, plain io.Writer, p *i
 		if piece.Bad != "" {
 			err = p.Reject(record, &source.RejectError{Reason: piece.Bad}, uint64(piece.Size), piece.SHA256)
 		} else {
-			err = p.Add(record)
+			err = p.AddOrReject(record)
 		}
 		if err != nil {
 			return nil, err

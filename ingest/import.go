@@ -14,6 +14,11 @@ import (
 	"exhibit/internal/ledger"
 )
 
+// ImportMemory is the limit that a process which does nothing but import gives to
+// Go's garbage collector (debug.SetMemoryLimit): two parcels take about half of it,
+// and the collector would let what was used before add up to the rest.
+const ImportMemory = 150 << 20
+
 // An Import is one file to bring in.
 type Import struct {
 	Source string
@@ -23,7 +28,7 @@ type Import struct {
 	By     string             // who states the period
 	Covers *coverage.Interval // the period that the file is stated to hold completely; nil: none
 	Now    func() time.Time
-	Chunk  int // events handed in at once; 0: as many as one record holds
+	Chunk  int // records handed in at once; 0: as many as one record holds
 	// Progress is told how many bytes of the file were read; nil: nobody is.
 	Progress func(bytes int64)
 }
@@ -100,7 +105,7 @@ func (in *importing) read(ctx context.Context, file io.Reader) error {
 		if err != nil {
 			return err
 		}
-		if events, bytes := in.preparer.Pending(); events >= in.Chunk || bytes >= maxBytes {
+		if records, bytes := in.preparer.Pending(); records >= in.Chunk || bytes >= maxBytes {
 			full := in.preparer.Take()
 			full.Urgent = true // there is nothing more to wait for
 			if err := in.send(ctx, full); err != nil {

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"strings"
 	"time"
 
@@ -100,6 +101,7 @@ func (cmd *importCmd) target(ctx context.Context, config Config, log *slog.Logge
 	if err := w.declare(ctx, true); err != nil {
 		return nil, nil, errors.Join(err, w.Close())
 	}
+	debug.SetMemoryLimit(ingest.ImportMemory)
 	kind, err := ingest.ChooseKind(w.ledger, w.kinds, cmd.Source, cmd.Kind)
 	if err != nil {
 		return nil, nil, errors.Join(err, w.Close())

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"runtime/debug"
 	"time"
 
 	"exhibit/ingest"
@@ -69,6 +70,7 @@ func (st *stage) importAgain(ctx context.Context) error {
 }
 
 func (st *stage) importFile(ctx context.Context, check func(ingest.ImportResult) error) error {
+	debug.SetMemoryLimit(ingest.ImportMemory)
 	kind, err := source.Lookup(source.Kinds(), "hcp-terraform")
 	if err != nil {
 		return err

@@ -61,7 +61,7 @@ func newCaller(c Config, perSecond float64) *caller {
 	}
 	out.limit = rate.NewLimiter(rate.Limit(perSecond), 1)
 	out.http = &http.Client{
-		Transport: &limited{transport, out},
+		Transport: transport,
 		Timeout:   out.retry.Timeout, // of one attempt, its body included
 		// An API does not redirect; whoever does (a captive portal) is not the API.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
@@ -69,18 +69,14 @@ func newCaller(c Config, perSecond float64) *caller {
 	return out
 }
 
-// limited holds requests back.
-type limited struct {
-	next   http.RoundTripper
-	caller *caller
-}
-
-func (l *limited) RoundTrip(r *http.Request) (*http.Response, error) {
-	if err := l.caller.limit.Wait(r.Context()); err != nil {
-		return nil, err
+// turn waits until a request may be made. That is before an attempt and not in it: it
+// may take longer than an attempt has time.
+func (c *caller) turn(ctx context.Context) error {
+	if err := c.limit.Wait(ctx); err != nil {
+		return err
 	}
-	l.caller.requests++
-	return l.next.RoundTrip(r)
+	c.requests++
+	return nil
 }
 
 // get fetches u and hands the whole body to read. An answer that does not arrive
@@ -123,6 +119,10 @@ func (c *caller) send(req *retryablehttp.Request, read func(header http.Header, 
 	client := retryablehttp.Client{
 		HTTPClient: c.http, RetryMax: c.retry.Times, RetryWaitMin: c.retry.Min, RetryWaitMax: c.retry.Max,
 		CheckRetry: again, Backoff: c.wait, ErrorHandler: giveUp,
+		PrepareRetry: func(r *http.Request) error { return c.turn(r.Context()) },
+	}
+	if err := c.turn(req.Context()); err != nil {
+		return err
 	}
 	resp, err := client.Do(req)
 	if resp != nil {

@@ -23,7 +23,7 @@ func terracotta() Kind {
 		{Name: "list", Doc: "path of the list of entries in an answer, such as result.entries; without it the usual places are looked at"},
 		{Name: "next", Doc: "path of the next page in an answer: a link, a cursor or a number; without it the usual places are looked at"},
 		{Name: "next_param", Doc: "query parameter that a cursor or number of the next page belongs to; without it the usual one"},
-		{Name: "limit", Doc: "how many entries an answer holds at most, or none, as Terracotta's support says; without it a day of exactly 50, 100, 150, ... entries is not taken for complete"},
+		{Name: "limit", Doc: "how many entries an answer holds at most, or none, as Terracotta's support says; without it a day of a round number of entries (10, 20, 25, 30, ...) is not taken for complete, unless a longer answer came before"},
 		budgetSetting(terracottaPerHour),
 	}
 	k.Abilities = map[event.Section]Ability{

@@ -34,7 +34,7 @@ type terracottaPuller struct {
 	paths terracottaPaths
 	param string // for the next page, when it is no link; empty: the usual one
 	limit int    // how many entries one answer holds at most; 0: unknown, noLimit: any number
-	most  int    // how many an answer without next page held so far
+	most  int    // how many an answer held so far
 }
 
 const noLimit = -1
@@ -93,8 +93,8 @@ func (r *terracottaRead) days(ctx context.Context, from, to time.Time) error {
 		return fmt.Errorf("source: GET %s from %s to %s: %w", r.base.JoinPath(terracottaPath).Path,
 			from.Format(time.DateOnly), to.Format(time.DateOnly), err)
 	}
+	r.most = max(r.most, n) // also of one that was cut: what cuts is no less
 	if ended || !r.full(n) {
-		r.most = max(r.most, n)
 		return nil
 	}
 	if to.Sub(from) == day {
@@ -111,13 +111,14 @@ func (r *terracottaRead) days(ctx context.Context, from, to time.Time) error {
 }
 
 // full reports whether an answer of n entries may have been cut. Limits are round
-// numbers; one that a longer answer disproved is none.
+// numbers, usual ones are 10, 20, 25, 50 and 100; one that a longer answer disproved is
+// none.
 func (p *terracottaPuller) full(n int) bool {
 	switch p.limit {
 	case noLimit:
 		return false
 	case 0:
-		return n >= 50 && n%50 == 0 && n >= p.most
+		return n >= 10 && (n%10 == 0 || n%25 == 0) && n >= p.most
 	}
 	return n >= p.limit
 }

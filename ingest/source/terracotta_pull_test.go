@@ -35,6 +35,9 @@ func TestTerracottaForms(t *testing.T) {
 		for _, form.Including = range []bool{false, true} {
 			form.OldestFirst = form.Including
 			fake.Form, fake.Twice = form, form.Paging != ""
+			if f.settings["limit"] = ""; form.Paging == "" { // some answers hold a round number of entries
+				f.settings["limit"] = "none"
+			}
 			for _, back := range []int{0, 5, 12, 30} {
 				w := f.last(24 * time.Hour)
 				w.From, w.To = w.From.Add(-time.Duration(back)*time.Hour), w.To.Add(-time.Duration(back)*time.Hour)
@@ -72,6 +75,13 @@ func TestTerracottaRoundNumbers(t *testing.T) {
 		{"cut in a page", []int{0, 730, 0}, vendortest.TerracottaForm{List: "data", Size: 100}, nil, "exactly 100 entries"},
 		{"the days together are too many", []int{30, 70, 60, 40}, vendortest.TerracottaForm{List: "data", Size: 100}, nil, ""},
 		{"together a round number", []int{30, 30, 20, 20}, vendortest.TerracottaForm{List: "data"}, nil, ""},
+		{"cut at ten", []int{0, 14, 0}, vendortest.TerracottaForm{Size: 10}, nil, "exactly 10 entries"},
+		{"cut at twenty", []int{0, 33, 0}, vendortest.TerracottaForm{List: "data", Size: 20}, nil, "exactly 20 entries"},
+		{"cut at 25", []int{0, 61, 0}, vendortest.TerracottaForm{Size: 25}, nil, "exactly 25 entries"},
+		{"cut at thirty", []int{4, 31, 9}, vendortest.TerracottaForm{Size: 30}, nil, "exactly 30 entries"},
+		{"cut at forty", []int{4, 90, 9}, vendortest.TerracottaForm{List: "data", Size: 40}, nil, "exactly 40 entries"},
+		{"a day of ten and a longer one", []int{8, 10, 12}, vendortest.TerracottaForm{}, nil, ""},
+		{"few", []int{0, 9, 0}, vendortest.TerracottaForm{}, nil, ""},
 		{"the limit is known", []int{0, 100, 0}, vendortest.TerracottaForm{}, map[string]string{"limit": "250"}, ""},
 		{"the limit is known and odd", []int{0, 300, 0}, vendortest.TerracottaForm{Size: 33}, map[string]string{"limit": "33"}, "exactly 33 entries"},
 		{"there is no limit", []int{0, 500, 0}, vendortest.TerracottaForm{}, map[string]string{"limit": "none"}, ""},

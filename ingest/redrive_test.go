@@ -427,6 +427,32 @@ func TestRedriveOfTwoReasons(t *testing.T) {
 	w.audit()
 }
 
+// A record of which an event still cannot be stored stays open, and the others do not
+// wait for it.
+func TestRedriveUnstorable(t *testing.T) {
+	t.Parallel()
+	w := newSite(t).open()
+	w.toys("a", brokenKind(), start(), "new:id1/x/2", "new:id22/x/1")
+	half := fixedKind()
+	half.Normalize = func(r source.Record) ([]source.Result, error) {
+		out, err := fixedKind().Normalize(r)
+		if len(out) == 2 {
+			out[1].Event.Section = "nowhere"
+		}
+		return out, err
+	}
+	if got := w.redrive(half, false); got != (ingest.RedriveResult{Tried: 2, Events: 1, Rejects: 1}) {
+		t.Errorf("got %+v", got)
+	}
+	if got := w.rejects(store.RejectsOpen); !maps.Equal(got, map[string]uint64{"a not JSON": 1}) {
+		t.Errorf("open: %v", got)
+	}
+	if got := w.redrive(fixedKind(), false); got != (ingest.RedriveResult{Tried: 1, Events: 1}) {
+		t.Errorf("after the fix: got %+v", got)
+	}
+	w.audit()
+}
+
 func interval(from, to time.Time) coverage.Interval { return coverage.Interval{From: from, To: to} }
 
 // A redrive that is handed to the running writer is the same, and is in the diary.

@@ -16,6 +16,7 @@ import (
 	"exhibit/internal/coverage"
 	"exhibit/internal/demo"
 	"exhibit/internal/ledger"
+	"exhibit/internal/store"
 )
 
 // A clock is set by hand. It starts in the past: the ledger refuses one that is
@@ -214,6 +215,44 @@ func TestPolling(t *testing.T) {
 	f.same(all)
 	if sum := f.batches(); sum.Unmapped != 1 || sum.Late != 0 || sum.Rejects != 0 {
 		t.Errorf("sums %+v", sum)
+	}
+	f.audit()
+}
+
+// A record that makes an event which cannot be stored is a reject with its bytes, and
+// in the way of nothing: neither of the other records nor of coverage.
+func TestPollingUnstorable(t *testing.T) {
+	t.Parallel()
+	f := newFeed(t, time.Time{})
+	f.stop()
+	storable := f.kind.Normalize
+	f.kind.Normalize = func(r source.Record) ([]source.Result, error) {
+		out, err := storable(r)
+		if strings.Contains(string(r.Raw), "fill-with-eels") {
+			out[0].Event.Section = "nowhere"
+		}
+		return out, err
+	}
+	f.begin(f.site)
+	whole := []demo.Record{record(1, f.clock.now()), record(3, f.clock.now())}
+	odd := record(2, f.clock.now())
+	odd.Raw = []byte(strings.Replace(string(odd.Raw), `"action":"create"`, `"action":"fill-with-eels"`, 1))
+	f.vendor.Append(whole[0], odd, whole[1])
+	for range 3 { // once is enough, however often it is read
+		f.clock.pass(20 * time.Minute)
+		f.turn()
+	}
+	f.flush()
+	f.same(whole)
+	if sum := f.batches(); sum.Events != 2 || sum.Rejects != 1 {
+		t.Errorf("sums %+v, want two events and a reject", sum)
+	}
+	if got := f.rejects(store.RejectsOpen); got["hcp-prod "+ingest.ReasonUnstorable] != 1 {
+		t.Errorf("rejects %v", got)
+	}
+	head := f.log.Head()
+	if set := head.State.Coverage("hcp-prod"); len(set) != 1 || !set[0].To.Equal(f.clock.now().Add(-f.kind.Settle)) {
+		t.Errorf("coverage is %v at %v", set, f.clock.now())
 	}
 	f.audit()
 }

@@ -89,6 +89,7 @@ docs: ## write the tables of README.md and docs/sources.md anew
 
 bench: npm s3 build
 	$(GO) run ./internal/bench
+	$(GO) test -run '^$$' -bench Kinds -cpu 1 ./ingest/source
 
 fuzz: npm
 	@set -e; for pkg in $$($(GO) list ./...); do \

@@ -73,14 +73,18 @@ func Open(ctx context.Context, o Options) (*Keeper, error) {
 	return k, nil
 }
 
-// Check returns the token that has the text. from is the address that it came from.
+// Check returns the token that has the text, also with ErrExpired: what its holder
+// sends is missing then. from is the address that it came from.
 func (k *Keeper) Check(text, from string) (Token, error) {
 	id := idOf(text)
 	k.mu.RLock()
 	t := k.tokens[id]
 	k.mu.RUnlock()
 	now := k.Now()
-	if err := t.check(text, now); err != nil {
+	switch err := t.check(text, now); {
+	case errors.Is(err, ErrExpired):
+		return t, err
+	case err != nil:
 		return Token{}, err
 	}
 	if t.Used.IsZero() {

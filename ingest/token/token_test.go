@@ -128,8 +128,8 @@ func TestToken(t *testing.T) {
 			t.Errorf("got %+v, %v", got, err)
 		}
 		c.now = start.Add(time.Hour)
-		if _, err := keeper.Check(text, "192.0.2.1"); !errors.Is(err, token.ErrExpired) {
-			t.Errorf("an hour later: %v", err)
+		if got, err := keeper.Check(text, "192.0.2.1"); !errors.Is(err, token.ErrExpired) || got.Source != "hcp" {
+			t.Errorf("an hour later: %+v, %v", got, err)
 		}
 		c.now = start
 	}

@@ -23,11 +23,14 @@ func (h *Handler) admit(r *http.Request) (sender, *fault) {
 		return sender{}, h.refusals.limit(from, f)
 	}
 	t, err := h.Tokens.Check(text, from)
+	expired := errors.Is(err, token.ErrExpired)
 	switch {
 	case errors.Is(err, token.ErrUnknown):
 		return sender{}, h.refusals.limit(from, &fault{status: http.StatusUnauthorized, code: hecToken, why: whyToken, text: "the token is not known"})
-	case err != nil: // its holder had it, so the reason tells nothing new
-		return sender{}, h.refusals.limit(from, &fault{status: http.StatusForbidden, code: hecDisabled, why: whyEnded, text: err.Error()})
+	case err != nil && !expired:
+		// Its holder had it, so the reason tells nothing new. Coverage goes on: a token is
+		// revoked because somebody else may have it, who must not be able to end that.
+		return sender{}, h.refusals.limit(from, tokenEnded(err))
 	}
 	who := sender{source: t.Source, token: t.ID}
 	kind, configured := h.Sources[t.Source]
@@ -35,8 +38,15 @@ func (h *Handler) admit(r *http.Request) (sender, *fault) {
 		// The source in the path may be anything, and the one of the token is not to blame.
 		return sender{token: t.ID}, h.refusals.limit(from, &fault{status: http.StatusForbidden, code: hecToken, why: whySource, text: "the token does not open this source"})
 	}
+	if expired { // what its holder sends does not come any more
+		return who, h.refusals.limit(from, tokenEnded(err))
+	}
 	who.kind = kind
 	return who, nil
+}
+
+func tokenEnded(err error) *fault {
+	return &fault{status: http.StatusForbidden, code: hecDisabled, why: whyEnded, text: err.Error()}
 }
 
 // tokenOf finds the token in a request: in Authorization, in the way of any of the

@@ -2,11 +2,11 @@ package push
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"os"
 	"strings"
 	"time"
 
@@ -19,69 +19,14 @@ import (
 // A body is what a sender sent, uncompressed.
 type body struct {
 	data    []byte
-	damaged bool // it cannot be uncompressed: data is what came
-	release func()
-}
-
-var (
-	errTooLarge = errors.New("too large")
-	errBusy     = errors.New("too much is being read at the same time")
-)
-
-// A meter holds the memory of one request, within what all may hold.
-type meter struct {
-	h    *Handler
-	ctx  context.Context // of the request
-	held int64
-}
-
-// take waits for a moment until others have released what they hold.
-func (m *meter) take(n int64) error {
-	ctx, cancel := context.WithTimeout(m.ctx, m.h.Limits.Wait/4)
-	defer cancel()
-	if m.h.held.Acquire(ctx, n) != nil {
-		return errBusy
-	}
-	m.held += n
-	return nil
-}
-
-func (m *meter) give(n int64) {
-	m.h.held.Release(n)
-	m.held -= n
-}
-
-// all reads everything, or says that it is more than limit.
-func (m *meter) all(r io.Reader, limit, hint int64) ([]byte, error) {
-	size := min(max(hint, 512)+1, limit+1, 1<<20)
-	for b := []byte(nil); ; {
-		if len(b) == cap(b) {
-			if err := m.take(size); err != nil {
-				return nil, err
-			}
-			old := int64(cap(b))
-			b = append(make([]byte, 0, size), b...)
-			m.give(old)
-			size = min(2*size, limit+1)
-		}
-		n, err := r.Read(b[len(b):cap(b)])
-		b = b[:len(b)+n]
-		switch {
-		case int64(len(b)) > limit:
-			return nil, errTooLarge
-		case err == io.EOF:
-			return b, nil
-		case err != nil:
-			return nil, err
-		}
-	}
+	damaged bool   // it cannot be uncompressed: data is what came
+	meter   *meter // of its memory
 }
 
 // read reads the body of a request and uncompresses it: as Content-Encoding says, and
-// a compressed file that is sent without one. The body must be released in any case.
-func (h *Handler) read(w http.ResponseWriter, r *http.Request) (*body, *fault) {
-	m := &meter{h: h, ctx: r.Context()}
-	b := &body{release: func() { h.held.Release(m.held) }}
+// a compressed file that is sent without one.
+func (h *Handler) read(w http.ResponseWriter, r *http.Request, m *meter) (*body, *fault) {
+	b := &body{meter: m}
 	encodings, f := encodings(r)
 	if f != nil {
 		return b, f
@@ -91,17 +36,19 @@ func (h *Handler) read(w http.ResponseWriter, r *http.Request) (*body, *fault) {
 		return b, h.readFault(err)
 	}
 	plain := packed
-	for range maxLayers {
+	for layer := range maxLayers {
 		encoding := ""
 		if n := len(encodings); n > 0 {
 			encoding, encodings = encodings[n-1], encodings[:n-1]
 		} else if encoding = sniff(plain); encoding == "" {
-			b.data = plain
+			if b.data = plain; layer > 0 {
+				m.give(int64(cap(packed)))
+			}
 			return b, nil
 		}
 		limit := min(h.Limits.Plain, max(harmless, h.Limits.Ratio*int64(len(packed))))
 		switch plain, err = m.unpack(plain, encoding, limit); {
-		case errors.Is(err, errTooLarge), errors.Is(err, errBusy):
+		case limited(err):
 			return b, h.readFault(err)
 		case err != nil:
 			b.data, b.damaged = packed, true
@@ -124,12 +71,18 @@ func (h *Handler) readFault(err error) *fault {
 	switch {
 	case errors.Is(err, errBusy):
 		return &fault{status: http.StatusServiceUnavailable, code: hecBusy, why: whyBusy, text: "busy; send it again", retry: time.Second, cause: err}
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return &fault{status: http.StatusServiceUnavailable, code: hecBusy, why: whySlow, text: "the body came too slowly; send it again", retry: time.Second, cause: err}
+	case errors.Is(err, errTooMany):
+		return &fault{status: http.StatusRequestEntityTooLarge, code: hecTooLarge, why: whyTooLarge, text: fmt.Sprintf("there are more than %d records in the request: send fewer at once", h.Limits.Records)}
+	case errors.Is(err, errNoShare):
+		return &fault{status: http.StatusRequestEntityTooLarge, code: hecTooLarge, why: whyTooLarge, text: "the request takes too much memory: send less at once"}
 	case errors.Is(err, errTooLarge), errors.As(err, &tooLong):
 		text := fmt.Sprintf("the body is larger than %d MiB, %d MiB uncompressed, or %d times itself: send less at once",
 			h.Limits.Packed>>20, h.Limits.Plain>>20, h.Limits.Ratio)
 		return &fault{status: http.StatusRequestEntityTooLarge, code: hecTooLarge, why: whyTooLarge, text: text}
 	}
-	// Nothing of it was kept; whoever sent it has no answer and sends it again.
+	// Nothing of it was kept.
 	return &fault{status: http.StatusBadRequest, code: hecFormat, why: whyCut, text: "the body ended too early", cause: err}
 }
 
@@ -173,6 +126,7 @@ func (m *meter) unpack(packed []byte, encoding string, limit int64) ([]byte, err
 		if err := m.take(maxWindow); err != nil {
 			return nil, err
 		}
+		defer m.give(maxWindow)
 		z, err := zstd.NewReader(in, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true),
 			zstd.WithDecoderMaxWindow(maxWindow), zstd.WithDecoderMaxMemory(uint64(maxWindow)))
 		if err != nil {

@@ -13,10 +13,11 @@ import (
 // Keys under which pages of a kind hold their records mean nothing here: what is around
 // a log stays with it.
 func (h *Handler) takeDatadog(w http.ResponseWriter, r *http.Request, who sender, b *body) *fault {
-	records := h.pieces(b, nil)
+	cut := h.batch(b)
+	err := cut.pieces(b.data, nil)
 	// Agents send an empty object to find out whether somebody is there.
-	records = slices.DeleteFunc(records, func(r source.Record) bool { return string(r.Raw) == "{}" })
-	if _, f := h.keep(r.Context(), who, records); f != nil {
+	cut.records = slices.DeleteFunc(cut.records, func(r source.Record) bool { return string(r.Raw) == "{}" })
+	if _, f := h.keep(who, cut, err); f != nil {
 		return f
 	}
 	if b.damaged {

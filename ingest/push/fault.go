@@ -39,6 +39,7 @@ const (
 	whyTooLarge  Outcome = "too large"
 	whyEncoding  Outcome = "unknown encoding"
 	whyCut       Outcome = "cut off"
+	whySlow      Outcome = "too slow"
 	whyMalformed Outcome = "malformed"
 	whyBusy      Outcome = "busy"
 	whyFull      Outcome = "spool full"

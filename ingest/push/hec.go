@@ -6,9 +6,6 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
-	"time"
-
-	"exhibit/ingest/source"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -85,13 +82,11 @@ func hecAnswer(code int) (status int, text string) {
 // behind it, too, because senders drop what they are told to be wrong. The record is
 // the event with what is around it: its time may be there and nowhere else.
 func (h *Handler) takeHEC(w http.ResponseWriter, r *http.Request, who sender, b *body) *fault {
-	pieces := h.pieces(b, nil)
-	if !b.damaged {
-		pieces = h.objects(b.data)
-	}
-	return h.keepHEC(w, r, who, pieces, func() *fault {
-		for i := range pieces {
-			if code := hecCheck(pieces[i].Raw); code != hecSuccess {
+	cut := h.batch(b)
+	err := cut.objects()
+	return h.keepHEC(w, r, who, cut, err, func() *fault {
+		for i := range cut.records {
+			if code := hecCheck(cut.records[i].Raw); code != hecSuccess {
 				return &fault{code: code, event: &i}
 			}
 		}
@@ -101,21 +96,24 @@ func (h *Handler) takeHEC(w http.ResponseWriter, r *http.Request, who sender, b 
 
 // takeHECRaw takes anything: what it is, the source's kind knows.
 func (h *Handler) takeHECRaw(w http.ResponseWriter, r *http.Request, who sender, b *body) *fault {
-	return h.keepHEC(w, r, who, h.pieces(b, who.kind.Wraps), func() *fault { return nil })
+	cut := h.batch(b)
+	err := cut.pieces(b.data, who.kind.Wraps)
+	return h.keepHEC(w, r, who, cut, err, func() *fault { return nil })
 }
 
-func (h *Handler) keepHEC(w http.ResponseWriter, r *http.Request, who sender, records []source.Record, check func() *fault) *fault {
+// keepHEC keeps what was cut, but for err, and answers; check says which is no event.
+func (h *Handler) keepHEC(w http.ResponseWriter, r *http.Request, who sender, cut *batch, err error, check func() *fault) *fault {
 	ch, f := channelOf(r)
 	if f != nil {
 		return f
 	}
 	// Firehose of Amazon sends nothing to find out whether somebody is there, and wants
 	// to be told that it is nothing.
-	mark, f := h.keep(r.Context(), who, records)
+	mark, f := h.keep(who, cut, err)
 	if f != nil {
 		return f
 	}
-	if len(records) == 0 {
+	if len(cut.records) == 0 {
 		f = &fault{code: hecNoData}
 	} else {
 		f = check()
@@ -127,33 +125,10 @@ func (h *Handler) keepHEC(w http.ResponseWriter, r *http.Request, who sender, re
 	}
 	text := `{"text":"Success","code":0`
 	if ch != "" {
-		id, ok := h.acks.add(who.token+" "+ch, mark)
-		if !ok {
-			return &fault{status: http.StatusServiceUnavailable, code: hecBusy, why: whyBusy, retry: 5 * time.Second, kept: true, text: "too many acknowledgements that nobody asked for"}
-		}
-		text += `,"ackId":` + strconv.FormatUint(id, 10)
+		text += `,"ackId":` + strconv.FormatUint(h.acks.add(who.token, ch, mark), 10)
 	}
 	answer(w, http.StatusOK, text+"}")
 	return nil
-}
-
-// objects cuts a body into JSON values one after the other. From a mistake on, it is
-// cut into lines as any other file is.
-func (h *Handler) objects(data []byte) []source.Record {
-	now := h.Now()
-	var records []source.Record
-	dec := jsontext.NewDecoder(bytes.NewBuffer(data), jsontext.AllowInvalidUTF8(true), jsontext.AllowDuplicateNames(true))
-	for {
-		from := dec.InputOffset()
-		v, err := readValue(dec, data)
-		switch {
-		case err == io.EOF:
-			return records
-		case err != nil:
-			return append(records, h.pieces(&body{data: data[from:]}, nil)...)
-		}
-		records = append(records, source.Record{Raw: v, Received: now})
-	}
 }
 
 // hecCheck returns what is wrong with an event.
@@ -234,6 +209,10 @@ func channelOf(r *http.Request) (string, *fault) {
 	return ch, nil
 }
 
+// maxAsked is how large a question for acks may be: each takes more memory than what
+// is asked, and there are not so many that are remembered.
+const maxAsked = 256 << 10
+
 // takeHECAck answers which requests of a channel are in the ledger.
 func (h *Handler) takeHECAck(w http.ResponseWriter, r *http.Request, who sender, b *body) *fault {
 	ch, f := channelOf(r)
@@ -245,6 +224,10 @@ func (h *Handler) takeHECAck(w http.ResponseWriter, r *http.Request, who sender,
 		status, text := hecAnswer(hecNoChannel)
 		return &fault{status: status, code: hecNoChannel, why: whyMalformed, text: text, kept: true}
 	}
+	if len(b.data) > maxAsked {
+		status, text := hecAnswer(hecTooLarge)
+		return &fault{status: status, code: hecTooLarge, why: whyTooLarge, text: text, kept: true}
+	}
 	var asked struct {
 		Acks []uint64 `json:"acks"`
 	}
@@ -252,7 +235,7 @@ func (h *Handler) takeHECAck(w http.ResponseWriter, r *http.Request, who sender,
 		status, text := hecAnswer(hecFormat)
 		return &fault{status: status, code: hecFormat, why: whyMalformed, text: text, kept: true, cause: err}
 	}
-	done := h.acks.done(who.token+" "+ch, asked.Acks, h.Spool.Committed())
+	done := h.acks.done(who.token, ch, asked.Acks, h.Spool.Committed())
 	text := []byte(`{"acks":{`)
 	for i, id := range asked.Acks {
 		if i > 0 {

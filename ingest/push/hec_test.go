@@ -146,6 +146,44 @@ func TestHECAcks(t *testing.T) {
 	}
 }
 
+// Senders that name a channel and never ask are not stopped by that, and one token
+// does not make the channels of another be forgotten.
+func TestHECAcksNobodyAsksFor(t *testing.T) {
+	x := newRig(t, push.Limits{Acks: 2})
+	send := func(of, channel string, id int) {
+		t.Helper()
+		status, body, _ := x.post(of, "/services/collector/event", []byte(`{"event":"a"}`), "X-Splunk-Request-Channel", channel)
+		if want := fmt.Sprintf(`{"text":"Success","code":0,"ackId":%d}`, id); status != 200 || body != want {
+			t.Fatalf("got %d %s, want %s", status, body, want)
+		}
+	}
+	send("okta", channel, 0)
+	for i := range 1002 {
+		send("json", channel, i)
+	}
+	for _, c := range "12345" {
+		send("json", string(c)+channel[1:], 0)
+	}
+	x.spool.committed = x.spool.mark
+	for _, c := range []struct{ of, channel, ids, want string }{
+		{"okta", channel, "0", `{"acks":{"0":true}}`},
+		{"json", "5" + channel[1:], "0", `{"acks":{"0":true}}`},
+		{"json", channel, "0", `{"acks":{"0":false}}`},
+	} {
+		if _, got, _ := x.post(c.of, "/services/collector/ack?channel="+c.channel, []byte(`{"acks":[`+c.ids+`]}`)); got != c.want {
+			t.Errorf("%s asks for %s: got %s, want %s", c.of, c.channel, got, c.want)
+		}
+	}
+	x = newRig(t, push.Limits{})
+	for i := range 1002 {
+		send("json", channel, i)
+	}
+	x.spool.committed = x.spool.mark
+	if _, got, _ := x.post("json", "/services/collector/ack?channel="+channel, []byte(`{"acks":[0,1,2,1001]}`)); got != `{"acks":{"0":false,"1":false,"2":true,"1001":true}}` {
+		t.Errorf("the oldest are not forgotten first: %s", got)
+	}
+}
+
 func TestHECHealth(t *testing.T) {
 	x := newRig(t, push.Limits{})
 	get := func() (int, string) {

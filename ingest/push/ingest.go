@@ -11,11 +11,11 @@ import (
 // EventBridge and event hooks send. A body that is none of them is kept and answered
 // like any other: EventBridge drops what is answered with 400.
 func (h *Handler) takeIngest(w http.ResponseWriter, r *http.Request, who sender, b *body) *fault {
-	records := h.pieces(b, who.kind.Wraps)
-	if _, f := h.keep(r.Context(), who, records); f != nil {
+	cut := h.batch(b)
+	if _, f := h.keep(who, cut, cut.pieces(b.data, who.kind.Wraps)); f != nil {
 		return f
 	}
-	answer(w, http.StatusOK, `{"accepted":`+strconv.Itoa(len(records))+`}`)
+	answer(w, http.StatusOK, `{"accepted":`+strconv.Itoa(len(cut.records))+`}`)
 	return nil
 }
 

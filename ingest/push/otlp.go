@@ -6,8 +6,6 @@ import (
 	"net/http"
 	"strconv"
 
-	"exhibit/ingest/source"
-
 	collector "go.opentelemetry.io/proto/otlp/collector/logs/v1"
 	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
@@ -27,7 +25,7 @@ func (h *Handler) takeOTLP(w http.ResponseWriter, r *http.Request, who sender, b
 	if kind == "" {
 		return &fault{status: http.StatusUnsupportedMediaType, why: whyEncoding, text: "the Content-Type must be application/x-protobuf or application/json"}
 	}
-	cut := logRecords{most: h.Limits.Plain, received: h.Now()}
+	cut := logRecords{batch: h.batch(b), room: h.Limits.Plain}
 	err := errDamaged
 	if !b.damaged && kind == typeProtobuf {
 		err = cut.protobuf(b.data)
@@ -37,14 +35,17 @@ func (h *Handler) takeOTLP(w http.ResponseWriter, r *http.Request, who sender, b
 	switch {
 	case errors.Is(err, errTooLarge):
 		return &fault{status: http.StatusRequestEntityTooLarge, why: whyTooLarge, text: "too many log records for one resource in one request; send fewer at once"}
+	case limited(err):
+		return h.readFault(err)
 	case err != nil:
 		// It is kept as it came; the sender must not send it again.
-		if _, f := h.keep(r.Context(), who, []source.Record{{Raw: b.data, Received: cut.received}}); f != nil {
+		whole := h.batch(b)
+		if _, f := h.keep(who, whole, whole.add(b.data)); f != nil {
 			return f
 		}
 		return &fault{status: http.StatusBadRequest, why: whyMalformed, text: "the body cannot be decoded: " + err.Error(), kept: true, cause: err}
 	}
-	if _, f := h.keep(r.Context(), who, cut.records); f != nil {
+	if _, f := h.keep(who, cut.batch, nil); f != nil {
 		return f
 	}
 	if cut.wrong > 0 {

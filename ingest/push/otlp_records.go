@@ -2,41 +2,36 @@ package push
 
 import (
 	"bytes"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
 	"slices"
-	"time"
-
-	"exhibit/ingest/source"
 
 	"github.com/go-json-experiment/json/jsontext"
-	collector "go.opentelemetry.io/proto/otlp/collector/logs/v1"
-	logspb "go.opentelemetry.io/proto/otlp/logs/v1"
-	"google.golang.org/protobuf/encoding/protojson"
-	"google.golang.org/protobuf/proto"
 )
 
 // logRecords cuts a request of OTLP into records. Each is the JSON form of a request
 // that holds one log record: what is around it is written again with each.
 type logRecords struct {
-	most     int64 // bytes of all records
-	received time.Time
-
-	size    int64
-	records []source.Record
-	wrong   int64 // records that are no log records
+	*batch
+	room  int64 // for the bytes of records
+	parts int   // resources and scopes
+	wrong int64 // records that are no log records
 }
 
 // add adds a record made of parts.
 func (l *logRecords) add(parts ...[]byte) error {
-	raw := bytes.Join(parts, nil)
-	if l.size += int64(len(raw)); l.size > l.most {
+	size := 0
+	for _, p := range parts {
+		size += len(p)
+	}
+	if l.room -= int64(size); l.room < 0 {
 		return errTooLarge
 	}
-	l.records = append(l.records, source.Record{Raw: raw, Received: l.received})
-	return nil
+	if err := l.body.meter.step(int64(size)); err != nil {
+		return err
+	}
+	return l.batch.add(bytes.Join(parts, nil))
 }
 
 // What is around a log record, in the order of the protocol.
@@ -46,86 +41,6 @@ const (
 	beforeRecord   = `"logRecords":[`
 	afterRecord    = `]}]}]}`
 )
-
-// protobuf cuts a request in protobuf. Numbers, ids and bytes are written as OTLP has
-// them in JSON; the members are in the order of the protocol.
-func (l *logRecords) protobuf(body []byte) error {
-	var request collector.ExportLogsServiceRequest
-	if err := proto.Unmarshal(body, &request); err != nil {
-		return err
-	}
-	for _, resource := range request.ResourceLogs {
-		scopes := resource.ScopeLogs
-		resource.ScopeLogs = nil
-		outer, err := protoMembers(resource)
-		if err != nil {
-			return err
-		}
-		for _, scope := range scopes {
-			list := scope.LogRecords
-			scope.LogRecords = nil
-			inner, err := protoMembers(scope)
-			if err != nil {
-				return err
-			}
-			for _, record := range list {
-				text, err := protoRecord(record)
-				if err == nil {
-					err = l.add([]byte(beforeResource), outer, []byte(beforeScope), inner, []byte(beforeRecord), text, []byte(afterRecord))
-				}
-				if err != nil {
-					return err
-				}
-			}
-		}
-	}
-	if len(l.records) == 0 && len(request.ProtoReflect().GetUnknown()) > 0 {
-		return errors.New("it is no request with logs")
-	}
-	return nil
-}
-
-// protoJSON writes a message on one line, always in the same way.
-func protoJSON(m proto.Message) (jsontext.Value, error) {
-	text, err := protojson.MarshalOptions{UseEnumNumbers: true}.Marshal(m)
-	v := jsontext.Value(text)
-	if err == nil {
-		err = v.Compact() // the library adds spaces at random
-	}
-	return v, err
-}
-
-// protoMembers writes the members of a message, each with a comma behind it.
-func protoMembers(m proto.Message) ([]byte, error) {
-	v, err := protoJSON(m)
-	if err != nil || len(v) <= len("{}") {
-		return nil, err
-	}
-	v[len(v)-1] = ','
-	return v[1:], nil
-}
-
-// protoRecord writes a log record. The ids are in hex in OTLP, not in base64 as in
-// other JSON forms of protobuf.
-func protoRecord(r *logspb.LogRecord) ([]byte, error) {
-	ids := ""
-	if len(r.TraceId) > 0 {
-		ids = `"traceId":"` + hex.EncodeToString(r.TraceId) + `",`
-	}
-	if len(r.SpanId) > 0 {
-		ids += `"spanId":"` + hex.EncodeToString(r.SpanId) + `",`
-	}
-	r.TraceId, r.SpanId = nil, nil
-	members, err := protoMembers(r)
-	if err != nil {
-		return nil, err
-	}
-	text := append([]byte("{"+ids), members...)
-	if last := len(text) - 1; text[last] == ',' {
-		text = text[:last]
-	}
-	return append(text, '}'), nil
-}
 
 // json cuts a request in JSON. Everything is left as it came, names that the protocol
 // does not have included.

@@ -150,6 +150,49 @@ func TestOTLPAnswers(t *testing.T) {
 	}
 }
 
+// One byte that is wrong does not hide the log records beside it: only what has it is
+// kept as it came.
+func TestOTLPOneBadByte(t *testing.T) {
+	for _, c := range []struct {
+		name, spoil string
+		kept, wrong int
+	}{
+		{"in a log record", "hello", 3, 1},
+		{"in a scope", "lib", 2, 1},
+		{"in a resource", "shop", 2, 1},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			r := request()
+			r.ResourceLogs[0].ScopeLogs[0].LogRecords[1].Body = text("hello")
+			body, err := proto.Marshal(r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			spoiled := "\xff" + c.spoil[1:]
+			body = bytes.Replace(body, []byte(c.spoil), []byte(spoiled), 1)
+			x := newRig(t, push.Limits{})
+			status, answer, _ := x.post("json", "/v1/logs", body, "Content-Type", typeProtobuf)
+			var got collector.ExportLogsServiceResponse
+			if err := proto.Unmarshal([]byte(answer), &got); err != nil || status != 200 || got.GetPartialSuccess().GetRejectedLogRecords() != int64(c.wrong) {
+				t.Errorf("got %d %v, %v", status, &got, err)
+			}
+			if len(x.spool.records) != c.kept || len(x.spool.refused) > 0 {
+				t.Fatalf("kept %q, missing at %v", x.spool.records, x.spool.refused)
+			}
+			for _, raw := range x.spool.records {
+				// What is wrong is a request that anybody else can read, with what was around it.
+				wrong := strings.Contains(raw, spoiled)
+				if wrong == json.Valid([]byte(raw)) || wrong && (raw[0] != 10 || !strings.Contains(raw, "service.name")) {
+					t.Errorf("kept %q", raw)
+				}
+				if wrong && proto.Unmarshal([]byte(strings.Replace(raw, spoiled, c.spoil, 1)), &collector.ExportLogsServiceRequest{}) != nil {
+					t.Errorf("%q is no request", raw)
+				}
+			}
+		})
+	}
+}
+
 // A large resource is written with each of its log records, within limits.
 func TestOTLPBomb(t *testing.T) {
 	x := newRig(t, push.Limits{Plain: 1 << 20})
@@ -249,8 +292,22 @@ func FuzzOTLP(f *testing.F) {
 		if status == 400 && len(x.spool.records) != 1 {
 			t.Errorf("400, and %d records were kept", len(x.spool.records))
 		}
+		var whole collector.ExportLogsServiceRequest
+		if status != 200 || !protobuf || proto.Unmarshal(body, &whole) != nil {
+			return
+		}
+		// What is a request is cut as it is.
+		n := 0
+		for _, r := range whole.ResourceLogs {
+			for _, s := range r.ScopeLogs {
+				n += len(s.LogRecords)
+			}
+		}
+		if len(x.spool.records) != n || answer != "" {
+			t.Errorf("kept %d of %d, answered %q", len(x.spool.records), n, answer)
+		}
 		for _, r := range x.spool.records {
-			if status == 200 && protobuf && !json.Valid([]byte(r)) {
+			if !json.Valid([]byte(r)) {
 				t.Errorf("no JSON: %q", r)
 			}
 		}

@@ -55,9 +55,10 @@ type Limits struct {
 	Plain   int64         // bytes of a body uncompressed; 64 MiB, as OTLP advises
 	Ratio   int64         // how many times itself a body may become beyond 16 MiB; 1,000
 	Records int           // in one request; 100,000
-	Held    int64         // bytes of all bodies that are held at the same time; 256 MiB
-	Wait    time.Duration // for the disk: EventBridge gives up after 5 s; 4 s
-	Acks    int           // channels of the HTTP Event Collector that are remembered; 4,096
+	Held    int64         // bytes of all bodies that are held at the same time, a quarter of them by one source; 512 MiB
+	Read    time.Duration // for sending a body; 1 min
+	Wait    time.Duration // for memory and disk together: EventBridge gives up after 5 s; 4 s
+	Acks    int           // channels of the HTTP Event Collector that are remembered for a token; 256
 }
 
 func (l Limits) complete() Limits {
@@ -69,24 +70,32 @@ func (l Limits) complete() Limits {
 	def(&l.Packed, 32<<20)
 	def(&l.Plain, 64<<20)
 	def(&l.Ratio, 1000)
-	def(&l.Held, 256<<20)
+	def(&l.Held, 512<<20)
 	if l.Records == 0 {
 		l.Records = 100_000
+	}
+	if l.Read == 0 {
+		l.Read = time.Minute
 	}
 	if l.Wait == 0 {
 		l.Wait = 4 * time.Second
 	}
 	if l.Acks == 0 {
-		l.Acks = 4096
+		l.Acks = 256
 	}
 	return l
 }
+
+// share is what one source may hold: the largest body that is allowed fits in, and no
+// single sender keeps the others out.
+func (l Limits) share() int64 { return l.Held / 4 }
 
 // A Handler is all doors.
 type Handler struct {
 	Options
 	mux      *http.ServeMux
 	held     *semaphore.Weighted
+	shares   map[string]*semaphore.Weighted // of held, by source
 	refusals *refusals
 	acks     *acks
 	counts   counts
@@ -95,7 +104,11 @@ type Handler struct {
 // New returns the doors.
 func New(o Options) *Handler {
 	o.Limits = o.Limits.complete()
-	h := &Handler{Options: o, mux: http.NewServeMux(), held: semaphore.NewWeighted(o.Limits.Held), refusals: newRefusals(o.Now), acks: newAcks(o.Limits.Acks, o.Now)}
+	h := &Handler{Options: o, mux: http.NewServeMux(), held: semaphore.NewWeighted(o.Limits.Held), refusals: newRefusals(o.Now), acks: newAcks(o.Limits.Acks, o.Now),
+		shares: make(map[string]*semaphore.Weighted, len(o.Sources))}
+	for name := range o.Sources {
+		h.shares[name] = semaphore.NewWeighted(o.Limits.share())
+	}
 	for path, d := range map[string]door{
 		"/ingest/{source}": {h.takeIngest, refuseIngest},
 		// Splunk's paths with and without the version of the protocol.
@@ -154,11 +167,8 @@ type door struct {
 	refuse func(w http.ResponseWriter, r *http.Request, f *fault)
 }
 
-// How long a sender may take for its body, and for reading the answer.
-const (
-	readTime  = time.Minute
-	writeTime = 30 * time.Second
-)
+// writeTime is how long a sender may take for reading the answer.
+const writeTime = 30 * time.Second
 
 func (h *Handler) serve(d door) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
@@ -169,10 +179,11 @@ func (h *Handler) serve(d door) http.HandlerFunc {
 		}
 		control := http.NewResponseController(w)
 		// Writers that have no deadlines are those of tests.
-		_ = control.SetReadDeadline(time.Now().Add(readTime))
-		_ = control.SetWriteDeadline(time.Now().Add(readTime + writeTime))
-		b, f := h.read(w, r)
-		defer b.release()
+		_ = control.SetReadDeadline(time.Now().Add(h.Limits.Read))
+		_ = control.SetWriteDeadline(time.Now().Add(h.Limits.Read + h.Limits.Wait + writeTime))
+		m := h.meter(r.Context(), who.source)
+		defer m.release()
+		b, f := h.read(w, r, m)
 		if f == nil {
 			f = d.take(w, r, who, b)
 		}
@@ -188,9 +199,9 @@ func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, d door, who sen
 		w.Header().Set("Retry-After", seconds(f.retry))
 	}
 	h.counts.add(who.source, f.why, 1)
-	if who.source != "" && !f.kept && f.why != whyCut {
-		// Nobody can say any more that all came that was sent. Who was cut off has no
-		// answer, and sends again as after any other trouble of the network.
+	if gone := f.why == whyCut && r.Context().Err() != nil; who.source != "" && !f.kept && !gone {
+		// Nobody can say any more that all came that was sent. Who has gone has no answer,
+		// and sends again as after any other trouble of the network.
 		h.Spool.Refused(who.source)
 	}
 	log := h.Log.Warn
@@ -201,43 +212,22 @@ func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, d door, who sen
 	d.refuse(w, r, f)
 }
 
-// keep puts records on disk. None is a heartbeat.
-func (h *Handler) keep(ctx context.Context, who sender, records []source.Record) (mark uint64, f *fault) {
-	if len(records) > h.Limits.Records {
-		return 0, &fault{status: http.StatusRequestEntityTooLarge, code: hecTooLarge, why: whyTooLarge, text: "too many records in one request"}
+// keep puts what a body was cut into on disk; none is a heartbeat. With err it was not
+// cut to its end, and nothing of it is kept.
+func (h *Handler) keep(who sender, cut *batch, err error) (mark uint64, f *fault) {
+	if err != nil {
+		return 0, h.readFault(err)
 	}
-	ctx, cancel := context.WithTimeout(ctx, h.Limits.Wait)
+	m := cut.body.meter
+	ctx, cancel := context.WithTimeout(m.ctx, m.left)
 	defer cancel()
-	mark, err := h.Spool.Append(ctx, who.source, records)
+	mark, err = h.Spool.Append(ctx, who.source, cut.records)
 	if err != nil {
 		return 0, spoolFault(err)
 	}
-	if len(records) == 0 {
+	if len(cut.records) == 0 {
 		h.counts.add(who.source, Heartbeat, 1)
 	}
-	h.counts.add(who.source, Accepted, uint64(len(records)))
+	h.counts.add(who.source, Accepted, uint64(len(cut.records)))
 	return mark, nil
-}
-
-// pieces cuts a body into records, as far as it is made of them; what is not is one
-// too. All have the time of receipt.
-func (h *Handler) pieces(b *body, wraps []string) []source.Record {
-	now := h.Now()
-	if b.damaged {
-		return []source.Record{{Raw: b.data, Received: now}}
-	}
-	var records []source.Record
-	for p, err := range source.Cut(b.data, source.RecordsOptions{Wraps: wraps}) {
-		switch {
-		case err != nil && len(records) == 0:
-			return []source.Record{{Raw: b.data, Received: now}}
-		case err != nil:
-			return records // a piece holds what is wrong
-		case p.Bad != "":
-			records = append(records, source.Record{Raw: b.data[p.Offset : p.Offset+p.Size], Received: now})
-		default:
-			records = append(records, source.Record{Raw: p.Raw, Received: now})
-		}
-	}
-	return records
 }

@@ -33,6 +33,7 @@ type memory struct {
 	mark      uint64
 	committed uint64
 	refused   []string
+	left      []time.Duration // that each request had left to wait
 	err       error
 	until     int // after so many times, err is over; 0: never
 	full      bool
@@ -42,6 +43,9 @@ type memory struct {
 func (m *memory) Append(ctx context.Context, name string, records []source.Record) (uint64, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if until, ok := ctx.Deadline(); ok {
+		m.left = append(m.left, time.Until(until))
+	}
 	if err := m.err; err != nil {
 		if m.until--; m.until == 0 {
 			m.err = nil
@@ -100,6 +104,8 @@ func (k keeper) Check(text, _ string) (token.Token, error) {
 		return token.Token{}, token.ErrUnknown
 	case !t.Revoked.IsZero():
 		return token.Token{}, token.ErrRevoked
+	case !t.Expires.IsZero():
+		return t, token.ErrExpired
 	default:
 		return t, nil
 	}
@@ -117,6 +123,8 @@ func newRig(t testing.TB, limits push.Limits) *rig {
 	gone, text := token.New("json", "test", time.Time{}, start)
 	gone.Revoked = start
 	tokens[text], x.tokens["revoked"] = gone, text
+	old, text := token.New("json", "test", start, start)
+	tokens[text], x.tokens["expired"] = old, text
 	other, text := token.New("removed", "test", time.Time{}, start)
 	tokens[text], x.tokens["removed"] = other, text
 	x.Handler = push.New(push.Options{Spool: x.spool, Tokens: tokens, Sources: sources, Limits: limits,

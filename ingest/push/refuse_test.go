@@ -72,6 +72,30 @@ func TestTokens(t *testing.T) {
 	}
 }
 
+// What the holder of a token sends after its end is missing. Who has a revoked one may
+// be anybody.
+func TestExpired(t *testing.T) {
+	x := newRig(t, push.Limits{})
+	send := func(of, path string) {
+		t.Helper()
+		if status, answer, _ := x.post(of, path, []byte("{}")); status != 403 {
+			t.Errorf("%s at %s got %d %s", of, path, status, answer)
+		}
+	}
+	send("revoked", "/ingest/json")
+	send("expired", "/ingest/okta")
+	if len(x.spool.refused) > 0 {
+		t.Errorf("missing at %v", x.spool.refused)
+	}
+	send("expired", "/ingest/json")
+	if strings.Join(x.spool.refused, ",") != "json" || counted(x, "token expired or revoked") != 2 {
+		t.Errorf("missing at %v; counted %v", x.spool.refused, x.Counts())
+	}
+	if _, _, head := x.post("expired", "/services/collector/event", nil); head.Get("Retry-After") != "" || len(x.spool.refused) != 2 {
+		t.Errorf("missing at %v", x.spool.refused)
+	}
+}
+
 type unreadable struct{ t *testing.T }
 
 func (u unreadable) Read([]byte) (int, error) {
@@ -128,7 +152,7 @@ func TestRefusalsAreLimited(t *testing.T) {
 // Bodies that are too large are refused, in any disguise, and it is noted that
 // something did not come.
 func TestLimits(t *testing.T) {
-	limits := push.Limits{Packed: 64 << 10, Plain: 1 << 20, Ratio: 100, Records: 100, Held: 16 << 20}
+	limits := push.Limits{Packed: 64 << 10, Plain: 1 << 20, Ratio: 100, Records: 100, Held: 64 << 20}
 	zeros := make([]byte, 4<<20)
 	for _, c := range []struct {
 		name     string
@@ -171,7 +195,7 @@ func TestLimits(t *testing.T) {
 
 // What grows beyond all measure is refused before it is as large as it may be.
 func TestRatio(t *testing.T) {
-	x := newRig(t, push.Limits{Held: 48 << 20})
+	x := newRig(t, push.Limits{Held: 96 << 20})
 	if status, answer, _ := x.post("json", "/ingest/json", pack(t, "zstd", make([]byte, 60<<20))); status != 413 {
 		t.Errorf("got %d %s", status, answer)
 	}

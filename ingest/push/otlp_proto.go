@@ -79,8 +79,19 @@ func (l *logRecords) protoScope(around, outer, scope []byte) error {
 // protoWrong adds what is wrong as it came: a request with nothing else in it, which
 // any reader of OTLP can look into.
 func (l *logRecords) protoWrong(resource ...[]byte) error {
-	l.wrong++
-	return l.add(message(fieldResource, resource...))
+	raw, n := message(fieldResource, resource...), int64(0)
+	_, err := walk(raw, fieldResource, func(resource []byte) error {
+		_, err := walk(resource, fieldScope, func(scope []byte) error {
+			_, err := walk(scope, fieldRecord, func([]byte) error { n++; return nil })
+			return err
+		})
+		return err
+	})
+	if err != nil {
+		n = 1 // nobody can tell how many there are
+	}
+	l.wrong += max(n, 1)
+	return l.add(raw)
 }
 
 // protoAround returns what is around the messages in a field: as it came, and as the

@@ -120,22 +120,41 @@ func auditObjects(ctx context.Context, db *store.DB, s *ledger.State) ([]Finding
 				What: fmt.Sprintf("%d objects carry batch %d, whose record lists none: rows were added", counts[batch], batch)})
 		}
 	}
-	for i, b := range s.Batches {
-		if b.Objects == nil || i > 0 && s.Batches[i-1].Seq == b.Seq && s.Batches[i-1].Objects != nil {
-			continue // looked at with the one before
+	for i, n := 0, 0; i < len(s.Batches); i += n {
+		record := s.Batches[i:]
+		n = 1
+		for n < len(record) && record[n].Seq == record[0].Seq {
+			n++
 		}
-		roots, err := objectRoots(ctx, db, b.Seq)
+		found, err := auditRecordObjects(ctx, db, s, record[:n])
 		if err != nil {
 			return nil, err
 		}
-		for _, b := range s.Batches[i:] {
-			if b.Seq != s.Batches[i].Seq {
-				break
-			}
-			if f, differs := compareObjectRoot(s, b, roots[b.Source]); differs {
-				findings = append(findings, f)
-			}
+		findings = append(findings, found...)
+	}
+	return findings, nil
+}
+
+// auditRecordObjects compares the objects that carry the number of one record with
+// what the record lists, of every source.
+func auditRecordObjects(ctx context.Context, db *store.DB, s *ledger.State, record []ledger.BatchAt) ([]Finding, error) {
+	if !slices.ContainsFunc(record, func(b ledger.BatchAt) bool { return b.Objects != nil }) {
+		return nil, nil // rows with its number were found already
+	}
+	roots, err := objectRoots(ctx, db, record[0].Seq)
+	if err != nil {
+		return nil, err
+	}
+	var findings []Finding
+	for _, b := range record {
+		if f, differs := compareObjectRoot(s, b, roots[b.Source]); differs {
+			findings = append(findings, f)
 		}
+		delete(roots, b.Source)
+	}
+	for _, source := range slices.Sorted(maps.Keys(roots)) {
+		findings = append(findings, Finding{Found: roots[source].Count(),
+			What: fmt.Sprintf("source %s, objects of record %d: %d rows of a source that the record does not have: rows were added", source, record[0].Seq, roots[source].Count())})
 	}
 	return findings, nil
 }
@@ -221,5 +240,5 @@ func (p *Parcel) Add(q Parcel) {
 
 // Full reports whether a parcel is as much as one record of the ledger should hold.
 func (p *Parcel) Full() bool {
-	return len(p.Items) >= maxEvents || len(p.Objects) >= maxEvents || p.bytes >= maxBytes
+	return len(p.Items)+len(p.Rejects) >= maxEvents || len(p.Objects) >= maxEvents || p.bytes >= maxBytes
 }

@@ -66,10 +66,11 @@ func TestObjectsInLedger(t *testing.T) {
 func TestAuditObjects(t *testing.T) {
 	t.Parallel()
 	for what, statement := range map[string]string{
-		"of 3 rows are missing":   "ALTER TABLE objects DELETE WHERE key = 'b'",
-		"a row was changed":       "ALTER TABLE objects UPDATE note = '' WHERE key = 'b'",
-		"rows were added":         "INSERT INTO objects SELECT * REPLACE ('d' AS key) FROM objects WHERE etag = 'tag of 2'",
-		"whose record lists none": "INSERT INTO objects SELECT * REPLACE (0 AS batch) FROM objects WHERE key = 'b'",
+		"of 3 rows are missing":                     "ALTER TABLE objects DELETE WHERE key = 'b'",
+		"a row was changed":                         "ALTER TABLE objects UPDATE note = '' WHERE key = 'b'",
+		"rows were added":                           "INSERT INTO objects SELECT * REPLACE ('d' AS key) FROM objects WHERE etag = 'tag of 2'",
+		"of a source that the record does not have": "INSERT INTO objects SELECT * REPLACE ('another' AS source) FROM objects WHERE key = 'b'",
+		"whose record lists none":                   "INSERT INTO objects SELECT * REPLACE (0 AS batch) FROM objects WHERE key = 'b'",
 	} {
 		t.Run(what, func(t *testing.T) {
 			t.Parallel()

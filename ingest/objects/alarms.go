@@ -22,6 +22,18 @@ func (t *turn) alarm(at time.Time, format string, args ...any) {
 
 func minute(t time.Time) string { return t.UTC().Format("2006-01-02 15:04Z") }
 
+// say makes alarms of what concerns the whole source.
+func (t *turn) say() {
+	for _, off := range t.offs {
+		if !off.From.Before(t.feed.Since) {
+			t.alarm(off.From, "the source says that its log was switched off at %s: from then on no time counts until it is shown to be on again", minute(off.From))
+		}
+	}
+	if t.skipped > 0 {
+		t.alarm(day0(t.at), "%d objects were not read, as those before them could not be read either; their time does not count: %s", t.skipped, t.reason)
+	}
+}
+
 // sound takes over what this turn found wrong: of a part of the bucket, in place of
 // what was found there before.
 func (t *turn) sound() {

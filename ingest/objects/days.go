@@ -1,11 +1,12 @@
 package objects
 
 import (
+	"context"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
+	"exhibit/internal/coverage"
 	"exhibit/internal/event"
 	"exhibit/internal/ledger"
 )
@@ -17,12 +18,7 @@ type day struct {
 	unseen  bool      // one was not looked at in this turn
 	written time.Time // when the last one was written
 	strays  string    // key of an object that holds events of other days
-	off     time.Time // when the source said that its log was switched off; zero: it did not
 }
-
-// offSince begins the note of an object in which the source says that its log was
-// switched off: coverage of the day ends then.
-const offSince = "the log was switched off at "
 
 func (t *turn) dayOf(e entry) *day {
 	d := t.days[e.day]
@@ -42,11 +38,7 @@ func (t *turn) seen(e entry, o *event.Object) {
 	if e.Modified.After(d.written) {
 		d.written = e.Modified
 	}
-	if text, ok := strings.CutPrefix(o.Note, offSince); ok {
-		if at, err := time.Parse(time.RFC3339Nano, text); err == nil && (d.off.IsZero() || at.Before(d.off)) {
-			d.off = at
-		}
-	}
+	t.past.off(o.Note)
 	outside := !o.First.IsZero() && (o.First.Before(e.day) || !o.Last.Before(e.day.AddDate(0, 0, 1)))
 	if outside && d.strays == "" {
 		d.strays = o.Key
@@ -64,11 +56,12 @@ func (t *turn) seen(e entry, o *event.Object) {
 //     written again.
 //
 // A day without an object is never closed: it may have had no events, or the export
-// may have been off, and nothing tells which.
-func (t *turn) closedDays() []ledger.Cover {
+// may have been off, and nothing tells which. A day ends when the source says that its
+// log was switched off, and another one begins when it is heard of again.
+func (t *turn) closedDays(ctx context.Context) ([]ledger.Cover, error) {
 	layout := t.feed.Kind.Layout
 	if t.feed.Closed == 0 {
-		return nil
+		return nil, nil
 	}
 	var covers []ledger.Cover
 	for start, d := range t.days {
@@ -86,13 +79,49 @@ func (t *turn) closedDays() []ledger.Cover {
 				closed = false
 			}
 		}
-		if !d.off.IsZero() && d.off.Before(end) {
-			end = d.off
+		if !closed {
+			continue
 		}
-		if closed && start.Before(end) {
-			covers = append(covers, ledger.Cover{From: start, To: end, Method: ledger.Read, Basis: basis})
+		on, err := t.logged(ctx, coverage.Interval{From: start, To: end})
+		if err != nil {
+			return nil, err
+		}
+		if !on.Empty() {
+			covers = append(covers, ledger.Cover{From: on.From, To: on.To, Method: ledger.Read, Basis: basis})
 		}
 	}
 	slices.SortFunc(covers, func(a, b ledger.Cover) int { return a.From.Compare(b.From) })
-	return covers
+	return covers, nil
+}
+
+// logged returns the part of a day in which the log was not switched off: until it was
+// first, and, when it was on a day before, from the first event of a later day on. What
+// happened in between on the day itself is not looked at. All events are in the store.
+func (t *turn) logged(ctx context.Context, day coverage.Interval) (coverage.Interval, error) {
+	var last time.Time
+	on := day
+	for _, off := range t.offs {
+		switch {
+		case !off.From.Before(day.From):
+			if off.From.Before(on.To) {
+				on.To = off.From
+			}
+		case !off.To.Before(day.From):
+			return coverage.Interval{}, nil // an object tells of several days
+		default:
+			last = off.To // they are sorted
+		}
+	}
+	if last.IsZero() {
+		return on, nil
+	}
+	head := t.log.Head()
+	first, err := t.db.FirstEvent(ctx, head.Snapshot(), t.feed.Name, day0(last).AddDate(0, 0, 1))
+	if err != nil || first.IsZero() {
+		return coverage.Interval{}, err
+	}
+	if first.After(on.From) {
+		on.From = first
+	}
+	return on, nil
 }

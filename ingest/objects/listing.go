@@ -72,6 +72,7 @@ func (t *turn) list(ctx context.Context) error {
 	if err := t.tryAgain(ctx); err != nil {
 		return err
 	}
+	t.offs = t.past.sorted()
 	if err := t.commit(ctx); err != nil || !t.feed.Kind.Layout.Digests {
 		return err
 	}
@@ -186,6 +187,7 @@ func (t *turn) dated(ctx context.Context, folder string, take func(entry) error)
 		}
 		if t.feed.Kind.Layout.Digests {
 			e.chain, _, _ = source.IsDigest(o.Key)
+			t.past.file(o.Key, t.feed.Since)
 		}
 		if err := take(e); err != nil {
 			return err

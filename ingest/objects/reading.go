@@ -13,6 +13,7 @@ import (
 
 	"exhibit/ingest"
 	"exhibit/ingest/source"
+	"exhibit/internal/bucket"
 	"exhibit/internal/event"
 )
 
@@ -39,36 +40,62 @@ const (
 // that cannot be read to its end.
 const ReasonDamaged = "damaged object"
 
-// maxFailures is how many objects in a row may fail before the turn gives up: then
-// it is the bucket that fails.
+// maxFailures is how many objects in a row may fail before the rest of the piece of
+// the listing is skipped: whole folders may be out of reach, such as in an archive.
 const maxFailures = 5
 
-// read reads objects, in order.
+// read reads objects, in order. It gives up when none can be read and the bucket does
+// not answer either.
 func (t *turn) read(ctx context.Context, list []reading) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	fetched, failures := 0, 0
+	fetched, failures, good := 0, 0, false
 	for i := range list {
 		for ; fetched < len(list) && fetched < i+ahead; fetched++ {
 			t.fetch(ctx, &list[fetched])
 		}
 		err := t.object(ctx, &list[i])
-		if f := (*readError)(nil); errors.As(err, &f) && ctx.Err() == nil {
-			t.slog.Warn("object not read", "key", list[i].Key, "error", f.err)
-			t.failed = append(t.failed, fmt.Errorf("%s: %w", list[i].Key, f.err))
-			t.dayOf(list[i].entry).bad = true
-			t.again = append(t.again, list[i].Key)
-			if failures++; failures == maxFailures {
-				return fmt.Errorf("%d objects in a row could not be read, the last: %s: %w", failures, list[i].Key, f.err)
-			}
+		f := (*readError)(nil)
+		switch {
+		case err == nil:
+			failures, good = 0, true
 			continue
-		}
-		if err != nil {
+		case !errors.As(err, &f) || ctx.Err() != nil:
 			return err
 		}
-		failures = 0
+		t.slog.Warn("object not read", "key", list[i].Key, "error", f.err)
+		t.failed = append(t.failed, fmt.Errorf("%s: %w", list[i].Key, f.err))
+		t.dayOf(list[i].entry).bad = true
+		t.again = append(t.again, list[i].Key)
+		if failures++; failures < maxFailures {
+			continue
+		}
+		if !good && !t.answers(ctx) {
+			return fmt.Errorf("%d objects in a row could not be read, the last: %s: %w", failures, list[i].Key, f.err)
+		}
+		t.skip(list[i+1:], list[i].Key, f.err)
+		return nil
 	}
 	return nil
+}
+
+// answers reports whether the bucket can be listed.
+func (t *turn) answers(ctx context.Context) bool {
+	for _, err := range bucket.Objects(ctx, t.feed.Bucket, "", "") {
+		return err == nil
+	}
+	return true
+}
+
+// skip passes over objects: nothing counts of the days that they name, and say tells.
+func (t *turn) skip(list []reading, key string, why error) {
+	for i := range list {
+		t.dayOf(list[i].entry).bad = true
+	}
+	if t.skipped == 0 && len(list) > 0 {
+		t.reason = fmt.Sprintf("%s: %v", key, why)
+	}
+	t.skipped += len(list)
 }
 
 // A readError is a failure of the store, not of the object: it is read again later.
@@ -83,9 +110,23 @@ func (t *turn) fetch(ctx context.Context, r *reading) {
 	}
 	r.body = make(chan body, 1)
 	go func() {
-		b, err := t.feed.Bucket.ReadAll(ctx, r.Key)
+		b, err := t.readStart(ctx, r.Key, small)
 		r.body <- body{b, err}
 	}()
+}
+
+// readStart reads an object to its end, or to the byte after most: it may have grown
+// since it was listed.
+func (t *turn) readStart(ctx context.Context, key string, most int64) ([]byte, error) {
+	r, err := t.feed.Bucket.NewReader(ctx, key, nil)
+	if err != nil {
+		return nil, err
+	}
+	b, err := io.ReadAll(io.LimitReader(r, most+1))
+	if closeErr := r.Close(); err == nil {
+		err = closeErr
+	}
+	return b, err
 }
 
 // open returns the object's bytes as they are stored.
@@ -139,17 +180,21 @@ func (t *turn) object(ctx context.Context, r *reading) error {
 	if raw.err == nil {
 		_, _ = io.Copy(io.Discard, raw) // the hash is over all of it; raw keeps the error
 	}
-	switch {
-	case raw.err != nil:
-		return errors.Join(&readError{raw.err}, t.add(ctx, p, &o))
-	case raw.n != r.Size:
-		return errors.Join(&readError{fmt.Errorf("it has %d bytes and was listed with %d: it is being written", raw.n, r.Size)}, t.add(ctx, p, &o))
+	if raw.err == nil && raw.n != r.Size {
+		raw.err = fmt.Errorf("it has %d bytes and was listed with %d: it is being written", raw.n, r.Size)
+	}
+	if raw.err != nil {
+		if err := t.add(ctx, p, &o); err != nil {
+			return err
+		}
+		t.past.off(o.Note)
+		return &readError{raw.err}
 	}
 	o.Size = uint64(raw.n)
 	raw.sum.Sum(o.SHA256[:0])
 	plain.Sum(o.Plain[:0])
 	if damage != nil {
-		o.Damaged, o.Note = true, damage.Error()
+		o.Damaged = true
 		why := &source.RejectError{Reason: ReasonDamaged, Detail: damage.Error()}
 		if err := p.Reject(source.Record{Raw: raw.start, Received: received}, why, o.Size, o.SHA256); err != nil {
 			return err
@@ -159,6 +204,12 @@ func (t *turn) object(ctx context.Context, r *reading) error {
 	t.compare(r, &o)
 	if err := t.add(ctx, p, &o); err != nil {
 		return err
+	}
+	if damage != nil {
+		if o.Note != "" {
+			o.Note += noteEnd
+		}
+		o.Note += damage.Error()
 	}
 	t.parcel.Objects = append(t.parcel.Objects, o)
 	t.seen(r.entry, &o)
@@ -188,7 +239,7 @@ func (t *turn) records(ctx context.Context, raw io.Reader, plain io.Writer, p *i
 			return nil, err
 		}
 		o.Records++
-		if events, bytes := p.Pending(); events >= ahead*chunk || bytes >= ahead*small {
+		if records, bytes := p.Pending(); records >= ahead*chunk || bytes >= ahead*small {
 			if err := t.add(ctx, p, o); err != nil {
 				return nil, err
 			}
@@ -212,7 +263,7 @@ func (t *turn) add(ctx context.Context, p *ingest.Preparer, o *event.Object) err
 			o.Last = e.Time
 		}
 		if q.Items[i].Ends {
-			o.Note = offSince + e.Time.UTC().Format(time.RFC3339Nano)
+			o.Note = offNote(o.Note, e.Time)
 		}
 	}
 	t.parcel.Add(q)

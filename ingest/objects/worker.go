@@ -65,7 +65,7 @@ type Worker struct {
 	looked time.Time // when everything was listed last
 	again  []string  // keys of objects that could not be read
 	alarms []alarm
-	ends   map[string]time.Time // of chains of digests: the end of the last one; nil: not known yet
+	past   *past // nil: not known yet
 }
 
 // Options are the parts of a Worker.
@@ -144,8 +144,9 @@ func (w *Worker) Turn(ctx context.Context) error {
 	t := &turn{Worker: w, at: now, full: now.Sub(w.looked) >= lookFullyEvery, days: make(map[time.Time]*day), chains: make(map[string]*chain)}
 	err := t.run(ctx)
 	if t.listed {
-		w.again = t.again
-		if t.full && len(t.again) < maxAgain {
+		w.again = t.again[:min(len(t.again), maxAgain)]
+		// What was skipped is looked for again by the next listing of everything only.
+		if t.full && (len(t.again) < maxAgain || t.skipped > 0) {
 			w.looked = now
 		}
 	}
@@ -157,6 +158,9 @@ func (w *Worker) Turn(ctx context.Context) error {
 			s.State, s.Problem = ingest.Rejected, err.Error()
 		case err != nil:
 			s.State, s.Problem = ingest.Backoff, err.Error()
+			if words != "" {
+				s.Problem += "; " + words
+			}
 		case len(w.alarms) > 0:
 			s.State, s.Problem, s.Read = ingest.Alarm, words, now
 		default:
@@ -178,10 +182,14 @@ type turn struct {
 	again  []string
 	listed bool
 
+	skipped int    // objects that were not even tried
+	reason  string // of the first of them
+
 	days   map[time.Time]*day
 	newest time.Time // day of the newest object that was seen
 	chains map[string]*chain
-	files  int // log files that were seen, where digests should be
+	offs   []coverage.Interval // when the log was switched off, as past.sorted has it
+	files  int                 // log files that were seen, where digests should be
 	alarms []alarm
 
 	digesting bool // digests are listed, and not log files
@@ -189,7 +197,7 @@ type turn struct {
 
 func (t *turn) run(ctx context.Context) error {
 	t.parcel.Source = t.feed.Name
-	if err := t.loadChains(ctx); err != nil {
+	if err := t.loadPast(ctx); err != nil {
 		return err
 	}
 	if err := t.list(ctx); err != nil {
@@ -197,10 +205,14 @@ func (t *turn) run(ctx context.Context) error {
 		return errors.Join(err, t.commit(ctx))
 	}
 	t.listed = true
-	covers := t.closedDays()
+	covers, err := t.closedDays(ctx)
+	if err != nil {
+		return err
+	}
 	if t.feed.Kind.Layout.Digests {
 		covers = t.hours()
 	}
+	t.say()
 	t.parcel.Covers = t.missing(covers)
 	if err := t.commit(ctx); err != nil {
 		return err

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"exhibit/internal/coverage"
 	"exhibit/internal/event"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
@@ -133,27 +134,85 @@ func (db *DB) ObjectBatches(ctx context.Context, from, to uint64) (map[uint64]ui
 	return counts, nil
 }
 
-// LastDigests returns, of the digests of CloudTrail that are stored for a source,
-// one key of each chain and the end of its last digest.
-func (db *DB) LastDigests(ctx context.Context, snap Snapshot, source string) (map[string]time.Time, error) {
-	rows, err := db.conn.Query(ctx, "SELECT any(key), max(last) FROM "+db.table("objects")+
+// Digests returns, of the digests of CloudTrail that are stored for a source, one
+// key of each chain, and the time from the start of its first to the end of its last.
+func (db *DB) Digests(ctx context.Context, snap Snapshot, source string) (map[string]coverage.Interval, error) {
+	rows, err := db.conn.Query(ctx, "SELECT any(key), min(first), max(last) FROM "+db.table("objects")+
 		" WHERE source = $1 AND position(key, 'CloudTrail-Digest/') > 0 AND "+snap.where()+
 		" GROUP BY extract(key, '([^/]+)_[0-9TZ]+[.]json[.]gz$')", source)
 	if err != nil {
 		return nil, fmt.Errorf("store: read chains of digests: %w", err)
 	}
 	defer rows.Close()
-	last := make(map[string]time.Time)
+	chains := make(map[string]coverage.Interval)
 	for rows.Next() {
 		var key string
-		var end time.Time
-		if err := rows.Scan(&key, &end); err != nil {
+		var i coverage.Interval
+		if err := rows.Scan(&key, &i.From, &i.To); err != nil {
 			return nil, fmt.Errorf("store: read chains of digests: %w", err)
 		}
-		last[key] = end.UTC()
+		chains[key] = coverage.Interval{From: i.From.UTC(), To: i.To.UTC()}
 	}
 	if err := rows.Err(); err != nil {
 		return nil, fmt.Errorf("store: read chains of digests: %w", err)
 	}
-	return last, nil
+	return chains, nil
+}
+
+// LogFiles returns the keys of the first and the last log file of CloudTrail of each
+// account and region that are stored for a source, by the time that their names say,
+// of those from since on.
+func (db *DB) LogFiles(ctx context.Context, snap Snapshot, source string, since time.Time) ([]string, error) {
+	const written = "extract(key, '_([0-9]+T[0-9]+Z)_[^/]*$')"
+	return db.texts(ctx, "SELECT arrayJoin([argMin(key, "+written+"), argMax(key, "+written+")]) FROM "+db.table("objects")+
+		" WHERE source = $1 AND position(key, '_CloudTrail_') > 0 AND "+written+" >= $2 AND "+snap.where()+
+		" GROUP BY extract(key, '([0-9]+_CloudTrail_[a-z0-9-]+)_[^/]*$')", source, since.UTC().Format("20060102T1504Z"))
+}
+
+// ObjectNotes returns the notes of the objects of a source that begin with a text.
+func (db *DB) ObjectNotes(ctx context.Context, snap Snapshot, source, begins string) ([]string, error) {
+	return db.texts(ctx, "SELECT DISTINCT note FROM "+db.table("objects")+" WHERE source = $1 AND startsWith(note, $2) AND "+snap.where(), source, begins)
+}
+
+// texts returns what a query about objects finds, which is one text a row.
+func (db *DB) texts(ctx context.Context, query string, args ...any) ([]string, error) {
+	rows, err := db.conn.Query(ctx, query, args...)
+	if err != nil {
+		return nil, fmt.Errorf("store: look for objects: %w", err)
+	}
+	defer rows.Close()
+	var list []string
+	for rows.Next() {
+		var text string
+		if err := rows.Scan(&text); err != nil {
+			return nil, fmt.Errorf("store: look for objects: %w", err)
+		}
+		list = append(list, text)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, fmt.Errorf("store: look for objects: %w", err)
+	}
+	return list, nil
+}
+
+// FirstEvent returns the time of the first event of a source from a time on; zero
+// when there is none.
+func (db *DB) FirstEvent(ctx context.Context, snap Snapshot, source string, from time.Time) (time.Time, error) {
+	rows, err := db.conn.Query(ctx, "SELECT time FROM "+db.table("events")+
+		" WHERE source = $1 AND time >= fromUnixTimestamp64Nano($2) AND "+snap.where()+" ORDER BY time LIMIT 1", source, nanos(from))
+	if err != nil {
+		return time.Time{}, fmt.Errorf("store: look for the first event: %w", err)
+	}
+	defer rows.Close()
+	var first time.Time
+	for rows.Next() {
+		if err := rows.Scan(&first); err != nil {
+			return time.Time{}, fmt.Errorf("store: look for the first event: %w", err)
+		}
+		first = first.UTC()
+	}
+	if err := rows.Err(); err != nil {
+		return time.Time{}, fmt.Errorf("store: look for the first event: %w", err)
+	}
+	return first, nil
 }

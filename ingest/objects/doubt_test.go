@@ -1,0 +1,205 @@
+package objects_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"exhibit/ingest"
+	"exhibit/ingest/source"
+)
+
+func directory(t *testing.T) string { return "file://" + t.TempDir() + "?no_tmp_dir=true" }
+
+// silent writes n hours with a digest and no log file.
+func (r *trail) silent(start time.Time, n int) {
+	for i := range n {
+		r.digest(start.Add(time.Duration(i+1) * time.Hour))
+	}
+}
+
+// at is how tests write a time.
+func at(t time.Time) string { return t.Format("2006-01-02T15:04") }
+
+// A chain that was off for days and begins anew does not show that there was nothing
+// before, also where a listing of the last day does not show what was before.
+func TestChainOffForDays(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, "aws-cloudtrail", directory(t))
+	key := trailKey(t)
+	start := noon().AddDate(0, 0, -5)
+	eu, us := s.trail("eu-central-1", key), s.trail("us-east-1", key)
+	eu.silent(start, 5*24-13)
+	us.silent(start, 24)
+	s.at(noon().Add(-13 * time.Hour))
+	s.turn()
+	s.covered(at(start), at(start.Add(23*time.Hour)))
+	eu.silent(noon().Add(-13*time.Hour), 13)
+	us.previous = nil
+	us.silent(noon().Add(-12*time.Hour), 12)
+	want := []string{at(start), at(start.Add(23 * time.Hour)), at(noon().Add(-11 * time.Hour)), at(noon().Add(-time.Hour))}
+	s.at(noon())
+	s.turn() // of the last day
+	s.covered(want...)
+	s.wants(ingest.Alarm, "us-east-1 all_calls_eu-central-1: the chain of digests begins anew at 2026-03-10 00:00Z")
+	s.at(noon().Add(time.Minute))
+	s.restart()
+	s.turn() // of everything
+	s.covered(want...)
+}
+
+// A chain of which no digest can be used is there, and proves nothing.
+func TestChainWithoutProof(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, "aws-cloudtrail", directory(t))
+	key := trailKey(t)
+	s.feed.Keys = []source.DigestKey{{Fingerprint: "f00d", Key: &key.PublicKey}}
+	s.restart()
+	s.trail("eu-central-1", key).silent(noon().Add(-6*time.Hour), 6)
+	other := s.trail("us-east-1", trailKey(t))
+	other.silent(noon().Add(-6*time.Hour), 6)
+	for range 2 {
+		s.turn()
+		s.covered()
+		s.wants(ingest.Alarm, "us-east-1 all_calls_eu-central-1: the digest that ends at", "its signature is wrong")
+	}
+}
+
+// Log files without digests, of a region beside others, prove nothing, and are said.
+func TestRegionWithoutDigests(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, "aws-cloudtrail", directory(t))
+	start := noon().Add(-12 * time.Hour)
+	s.trail("eu-central-1", trailKey(t)).silent(start, 12)
+	other := s.trail("us-east-1", trailKey(t))
+	other.deliver(start.Add(90*time.Minute), call("1", start.Add(80*time.Minute), "CreateUser"))
+	for range 2 {
+		s.turn()
+		s.covered()
+		s.wants(ingest.Alarm, "123456789012 us-east-1: there are log files since 2026-03-10 01:30Z and no digest files")
+		s.restart()
+	}
+	// Validation is switched on later: it does not prove what was before.
+	other.files = nil
+	other.silent(start.Add(6*time.Hour), 6)
+	s.at(noon().Add(time.Minute))
+	s.turn()
+	s.covered("2026-03-10T06:00", "2026-03-10T11:00")
+	s.wants(ingest.Alarm, "there are log files since 2026-03-10 01:30Z and digests since 2026-03-10 06:00Z only")
+}
+
+// Between a chain that has ended and one that begins nothing is proven, and nothing
+// is when all have ended.
+func TestNoChainBetween(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, "aws-cloudtrail", directory(t))
+	s.feed.Ended = []string{"123456789012 us-east-1 all_calls_eu-central-1"}
+	s.restart()
+	start := noon().Add(-12 * time.Hour)
+	s.trail("us-east-1", trailKey(t)).silent(start, 3)
+	s.turn()
+	s.covered("2026-03-10T00:00", "2026-03-10T02:00")
+	s.trail("eu-central-1", trailKey(t)).silent(start.Add(6*time.Hour), 6)
+	s.at(noon().Add(time.Minute))
+	s.turn()
+	s.covered("2026-03-10T00:00", "2026-03-10T02:00", "2026-03-10T06:00", "2026-03-10T11:00")
+	s.wants(ingest.Idle)
+}
+
+// A trail that was switched off and on within the hour leaves no gap between digests,
+// and a gap in the coverage all the same.
+func TestStopLogging(t *testing.T) {
+	t.Parallel()
+	for name, anew := range map[string]bool{"the chain begins anew": true, "the chain goes on": false} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newSite(t, "aws-cloudtrail", directory(t))
+			r := s.trail("eu-central-1", trailKey(t))
+			start := noon().Add(-12 * time.Hour)
+			r.silent(start, 3)
+			stop := strings.Replace(call("stop", start.Add(200*time.Minute), "StopLogging"), "iam.amazonaws", "cloudtrail.amazonaws", 1)
+			r.deliver(start.Add(205*time.Minute), call("1", start.Add(190*time.Minute), "CreateUser"), stop)
+			r.silent(start.Add(3*time.Hour), 1)
+			want := []string{"2026-03-10T00:00", "2026-03-10T03:20", "2026-03-10T06:00", "2026-03-10T11:00"}
+			if anew {
+				r.previous = nil
+				want = []string{"2026-03-10T00:00", "2026-03-10T03:00", "2026-03-10T05:00", "2026-03-10T11:00"}
+			}
+			r.silent(start.Add(4*time.Hour), 8)
+			for range 2 {
+				s.turn()
+				s.covered(want...)
+				s.wants(ingest.Alarm, "switched off at 2026-03-10 03:20Z")
+				s.restart()
+			}
+		})
+	}
+}
+
+// Digests that begin anew right after the last one are not one chain.
+func TestChainBeginsAnewAdjacent(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, "aws-cloudtrail", directory(t))
+	r := s.trail("eu-central-1", trailKey(t))
+	start := noon().Add(-12 * time.Hour)
+	r.silent(start, 4)
+	r.previous = nil
+	r.silent(start.Add(4*time.Hour), 8)
+	s.turn()
+	s.covered("2026-03-10T00:00", "2026-03-10T03:00", "2026-03-10T05:00", "2026-03-10T11:00")
+}
+
+// What the first digest before the required time says of log files that are not
+// listed is nobody's concern.
+func TestDigestsBeforeSince(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, "aws-cloudtrail", directory(t))
+	r := s.trail("eu-central-1", trailKey(t))
+	since := time.Date(2026, 3, 9, 10, 0, 0, 0, time.UTC)
+	s.feed.Since = since
+	s.restart()
+	first := day(since).AddDate(0, 0, -1)
+	r.deliver(first.Add(-5*time.Minute), call("1", first.Add(-10*time.Minute), "CreateUser")) // named by the digest after midnight
+	r.silent(first.Add(-3*time.Hour), int(noon().Sub(first)/time.Hour)+3)
+	s.turn()
+	s.covered(at(since), at(noon().Add(-time.Hour)))
+	s.wants(ingest.Idle)
+}
+
+func day(t time.Time) time.Time { return t.Truncate(24 * time.Hour) }
+
+// An export in which the log was switched off ends its day, at the first time that
+// it says so, and the next one begins with its first event: also when only the store
+// knows of it.
+func TestExportsAfterOff(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, "scalr", directory(t))
+	start := time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC)
+	off := func(at time.Time) string {
+		return fmt.Sprintf(`{"detail-type":"AuditLogDisabled","source":"aws.partner/scalr.com/x","id":"off-%d","time":"%s","detail":{}}`, at.Unix(), at.Format(time.RFC3339))
+	}
+	put := func(n int, lines ...string) {
+		s.put(fmt.Sprintf("scalr-%s.json", start.AddDate(0, 0, n).Format(time.DateOnly)), []byte(strings.Join(lines, "\n")))
+	}
+	on := func(n, hour int) time.Time { return start.AddDate(0, 0, n).Add(time.Duration(hour) * time.Hour) }
+	put(0, entry(1, on(0, 1)), off(on(0, 10)), entry(2, on(0, 12)), off(on(0, 15)))
+	put(1) // still off
+	put(2, entry(3, on(2, 7)))
+	put(3, entry(4, on(3, 7)))
+	s.at(on(6, 3))
+	s.turn()
+	want := []string{"2026-03-01T00:00", "2026-03-01T10:00", "2026-03-03T07:00", "2026-03-05T00:00"}
+	s.covered(want...)
+	s.wants(ingest.Alarm, "switched off at 2026-03-01 10:00Z")
+	// It is off again; the next listing does not look at that day.
+	put(4, entry(5, on(4, 7)), off(on(4, 9)))
+	s.at(on(7, 3))
+	s.turn()
+	put(9, entry(6, on(9, 7)))
+	s.at(on(12, 3))
+	s.delete("scalr-2026-03-05.json")
+	s.restart()
+	s.turn()
+	s.covered(append(want[:3], "2026-03-05T09:00", "2026-03-10T07:00", "2026-03-11T00:00")...)
+}

@@ -125,11 +125,12 @@ func (l *logRecords) protoMembers(b []byte, m proto.Message) ([]byte, error) {
 	if len(b) == 0 {
 		return nil, nil
 	}
-	n := count(b, 0)
-	if n > maxFields {
-		return nil, fmt.Errorf("%w: it has more than %d fields", errWrong, maxFields)
-	}
-	if size := int64(n*fieldSize + len(b)); size > 64<<10 {
+	if len(b) > smallMessage {
+		n := count(b, 0)
+		if n > maxFields {
+			return nil, fmt.Errorf("%w: it has more than %d fields", errWrong, maxFields)
+		}
+		size := int64(n*fieldSize + len(b))
 		if err := l.body.meter.take(size); err != nil {
 			return nil, err
 		}
@@ -169,9 +170,11 @@ func protoID(name string, id []byte) string {
 
 // What a message may hold, with what is inside of it, and about what a field of it
 // takes while it is decoded: an empty attribute is two bytes, and fifty times that then.
+// Small messages are not looked into before.
 const (
-	maxFields = 100_000
-	fieldSize = 128
+	maxFields    = 100_000
+	fieldSize    = 128
+	smallMessage = 4 << 10
 )
 
 // count returns how many fields a message has at most, with those inside of it: a text

@@ -100,7 +100,7 @@ func (in *importing) read(ctx context.Context, file io.Reader) error {
 			why := &source.RejectError{Reason: piece.Bad}
 			err = in.preparer.Reject(record, why, uint64(piece.Size), piece.SHA256)
 		} else {
-			err = in.preparer.Add(record)
+			err = in.preparer.AddOrReject(record)
 		}
 		if err != nil {
 			return err

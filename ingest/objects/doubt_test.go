@@ -1,6 +1,8 @@
 package objects_test
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -8,6 +10,9 @@ import (
 
 	"exhibit/ingest"
 	"exhibit/ingest/source"
+
+	"gocloud.dev/blob"
+	"gocloud.dev/blob/driver"
 )
 
 func directory(t *testing.T) string { return "file://" + t.TempDir() + "?no_tmp_dir=true" }
@@ -202,4 +207,63 @@ func TestExportsAfterOff(t *testing.T) {
 	s.restart()
 	s.turn()
 	s.covered(append(want[:3], "2026-03-05T09:00", "2026-03-10T07:00", "2026-03-11T00:00")...)
+}
+
+// archived is a bucket whose first objects can be listed and not be read, all of them
+// written on the day after.
+type archived struct {
+	*vast
+	first int
+}
+
+func (a *archived) ListPaged(ctx context.Context, o *driver.ListOptions) (*driver.ListPage, error) {
+	page, err := a.vast.ListPaged(ctx, o)
+	for _, object := range page.Objects {
+		object.ModTime = object.ModTime.AddDate(0, 0, 1)
+	}
+	return page, err
+}
+
+func (a *archived) NewRangeReader(ctx context.Context, key string, offset, length int64, o *driver.ReaderOptions) (driver.Reader, error) {
+	if key < a.key(a.first) {
+		return nil, errors.New("InvalidObjectState")
+	}
+	return a.vast.NewRangeReader(ctx, key, offset, length, o)
+}
+
+// Objects that are out of reach do not keep the others from being read, and are said.
+func TestArchivedObjects(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, "scalr", directory(t))
+	a := &archived{&vast{n: 7000}, 1800}
+	s.feed.Bucket = blob.NewBucket(a)
+	s.restart()
+	s.at(time.Date(2024, 1, 8, 0, 0, 0, 0, time.UTC))
+	if err := s.worker.Turn(t.Context()); err == nil || !strings.Contains(err.Error(), "5 objects could not be read") {
+		t.Errorf("the error is %v", err)
+	}
+	s.wants(ingest.Backoff, "2043 objects were not read", "InvalidObjectState")
+	s.expect(0, 0, 0, 7000-2048, 0)
+	// The objects of the 3rd are all there, those of the 1st and 2nd are not.
+	s.covered("2024-01-03T00:00", "2024-01-06T00:00")
+	a.first = 0
+	s.restart()
+	s.turn()
+	s.expect(0, 0, 0, 7000, 0)
+	s.covered("2024-01-01T00:00", "2024-01-06T00:00")
+	s.wants(ingest.Idle)
+}
+
+// A digest that is larger than any can be is not read into memory.
+func TestLargeDigest(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, "aws-cloudtrail", directory(t))
+	r := s.trail("eu-central-1", trailKey(t))
+	start := noon().Add(-6 * time.Hour)
+	r.silent(start, 6)
+	s.put(r.digestKey(start.Add(2*time.Hour)), make([]byte, 16<<20+1))
+	r.putDigest(r.digestKey(start.Add(4*time.Hour)), make([]byte, 16<<20+1), "") // without compression
+	s.turn()
+	s.covered("2026-03-10T10:00", "2026-03-10T11:00")
+	s.wants(ingest.Alarm, "it has more than 16 MiB", "without compression it has more than 16 MiB")
 }

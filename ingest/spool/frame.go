@@ -59,6 +59,8 @@ type request struct {
 	size    int64 // on disk
 	count   uint64
 	done    chan answer
+	// refusals of the source before the request came
+	refusals uint64
 }
 
 type answer struct {

@@ -99,8 +99,7 @@ func (s *Spool) save() error {
 	s.saving.Lock()
 	defer s.saving.Unlock()
 	s.mu.Lock()
-	s.position.Saved++
-	p := s.position
+	p := s.copied()
 	s.mu.Unlock()
 	line, err := json.Marshal(p)
 	if err == nil {
@@ -113,6 +112,14 @@ func (s *Spool) save() error {
 	defer s.mu.Unlock()
 	s.noted = p.Refused
 	return nil
+}
+
+// copied returns the position that is written next. The caller holds mu.
+func (s *Spool) copied() position {
+	s.position.Saved++
+	p := s.position
+	s.noted = slices.DeleteFunc(slices.Clone(s.noted), func(name string) bool { return !p.refused(name) })
+	return p
 }
 
 // overwrite writes over the beginning of a file.

@@ -14,7 +14,7 @@ type Entry struct {
 	Name    string    // of the source; empty: damage that does not tell whose it was
 	At      time.Time // of arrival; zero with an empty Name
 	Records []source.Record
-	Refused bool // something of the source was turned away since its entry before
+	Refused bool // something of the source was turned away since its entry before, or may have been
 	// Damage is bytes that are not as they were written: each of a record that Records
 	// lacks, or, with an empty Name, a piece of what held whole requests.
 	Damage [][]byte

@@ -17,6 +17,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -57,7 +58,7 @@ type Spool struct {
 	closed   error // of ended
 
 	// Only the writing goroutine touches these.
-	active *os.File // the last segment's; nil: the next request begins one
+	active file // the last segment's; nil: the next request begins one
 	writer *bufio.Writer
 
 	reader reader // of the goroutine that calls Next
@@ -69,9 +70,17 @@ type Spool struct {
 	used     uint64     // bytes of all segments
 	mark     uint64     // of the last request that is synced
 	position position
-	noted    []string // position.Refused as the file has it
+	noted    []string // those of position.Refused that the file has for certain
+	refusals map[string]uint64
 	status   Status
 	in, out  rate
+}
+
+// A file is one that is written to.
+type file interface {
+	io.WriteCloser
+	Truncate(size int64) error
+	Sync() error
 }
 
 // A segment is one file.
@@ -123,7 +132,7 @@ func Open(o Options) (*Spool, error) {
 		return nil, fmt.Errorf("spool: %w", err)
 	}
 	s := &Spool{o: o, requests: make(chan *request), closing: make(chan struct{}), ended: make(chan struct{}), arrived: make(chan struct{}, 1),
-		writer: bufio.NewWriterSize(nil, 256<<10)}
+		writer: bufio.NewWriterSize(nil, 256<<10), refusals: make(map[string]uint64)}
 	s.status.Max = o.Max
 	if err := s.recover(); err != nil {
 		return nil, err
@@ -147,10 +156,12 @@ func free(dir string) (uint64, error) {
 // context ends first, it is not known whether they are on disk, and they may still be
 // on their way: their bytes must not be changed. Sending them again is harmless.
 func (s *Spool) Append(ctx context.Context, name string, records []source.Record) (mark uint64, err error) {
+	refusals := s.refused(name) // before the time of arrival: what comes later is not in it
 	r, err := newRequest(name, records, s.o.Now())
 	if err != nil {
 		return 0, err
 	}
+	r.refusals = refusals
 	if uint64(r.size) > s.o.Max {
 		return 0, fmt.Errorf("%w: it takes %d KiB, the spool is configured to %d KiB", ErrTooLarge, r.size>>10, s.o.Max>>10)
 	}
@@ -167,6 +178,13 @@ func (s *Spool) Append(ctx context.Context, name string, records []source.Record
 	case <-ctx.Done():
 		return 0, context.Cause(ctx)
 	}
+}
+
+// refused returns how often the source was turned away.
+func (s *Spool) refused(name string) uint64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.refusals[name]
 }
 
 // Committed returns the mark up to which records are in the ledger.

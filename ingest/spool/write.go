@@ -140,20 +140,30 @@ func (s *Spool) refuse(r *request, err error) {
 // refuses; who refuses requests before they come to Append calls it too. A crash
 // before the next entry does not make it forgotten.
 func (s *Spool) Refused(name string) {
-	s.mu.Lock()
-	s.position.refuse(name)
-	noted := slices.Contains(s.noted, name)
-	s.mu.Unlock()
-	if noted {
-		return
-	}
-	if err := s.save(); err != nil {
+	if err := s.Missed([]string{name}); err != nil {
 		s.o.Log.Error("spool: could not note that a sender was turned away", "source", name, "error", err)
 	}
 }
 
-// put writes a group and syncs it. After an error nothing of it is on disk, or it is
-// behind the end of its segment.
+// Missed notes of several sources that something of them may have been turned away, as
+// it is while nothing listens.
+func (s *Spool) Missed(names []string) error {
+	s.mu.Lock()
+	noted := true
+	for _, name := range names {
+		s.position.refuse(name)
+		s.refusals[name]++
+		noted = noted && slices.Contains(s.noted, name)
+	}
+	s.mu.Unlock()
+	if noted {
+		return nil
+	}
+	return s.save()
+}
+
+// put writes a group and syncs it. After an error nothing of it is on disk, or its
+// numbers are not given out again.
 func (s *Spool) put(group []*request, size int64) error {
 	seg := s.last()
 	if s.active != nil && seg.size > 0 && seg.size+size > int64(s.o.Segment) {
@@ -179,12 +189,15 @@ func (s *Spool) put(group []*request, size int64) error {
 	}
 	s.mu.Unlock()
 	if err := s.send(group); err != nil {
-		return errors.Join(err, s.abandon(seg))
+		return errors.Join(err, s.abandon(seg, mark))
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, r := range group {
-		s.position.taken(r.name)
+		// What was turned away after the request came is for the next frame to say.
+		if s.refusals[r.name] == r.refusals {
+			s.position.taken(r.name)
+		}
 	}
 	seg.size, seg.last, s.mark, s.used = seg.size+size, mark, mark, s.used+uint64(size)
 	s.in.add(s.o.Now(), float64(size))
@@ -251,7 +264,7 @@ func (s *Spool) finish() error {
 	binary.LittleEndian.PutUint64(end[16:], uint64(s.o.Now().UnixNano()))
 	seal(end, seg.key, seg.last, flagEnd)
 	if err := s.send([]*request{{head: end}}); err != nil {
-		return errors.Join(err, s.abandon(seg))
+		return errors.Join(err, s.abandon(seg, seg.last))
 	}
 	err := s.active.Close()
 	s.active = nil
@@ -262,15 +275,26 @@ func (s *Spool) finish() error {
 	return err
 }
 
-// abandon ends a segment that could not be written to. After a failed sync nobody
-// knows what is on disk: what was not answered is cut off, and the next request goes
-// to another file.
-func (s *Spool) abandon(seg *segment) error {
-	err := errors.Join(s.active.Truncate(seg.size), s.active.Close())
+// abandon ends a segment that could not be written to, with numbers up to mark. After
+// a failed sync nobody knows what is on disk: what was not answered is cut off, and the
+// next request goes to another file. When it is not certain that it was cut off, it may
+// be there after a crash: then its numbers are skipped, or it would hide what was
+// answered under them. Numbers that were skipped are called missing, which is the
+// safe side.
+func (s *Spool) abandon(seg *segment, mark uint64) error {
+	err := s.active.Truncate(seg.size)
+	if err == nil {
+		err = s.active.Sync()
+	}
+	left := err != nil
+	err = errors.Join(err, s.active.Close())
 	s.active = nil
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	seg.open = false
+	if left {
+		s.mark = max(s.mark, mark)
+	}
 	if seg.size == 0 {
 		s.segments = s.segments[:len(s.segments)-1]
 		err = errors.Join(err, os.Remove(seg.path))

@@ -36,8 +36,14 @@ type arrival struct {
 // While the log is off, requests and heartbeats prove nothing: only an event that is
 // newer than the one that switched it off says that it is on again. Nobody knows since
 // when, so the next stretch begins when it came.
+//
+// A clock that was set back ends the stretch: how long the path was silent is not known.
 func (h *hearing) arrive(a arrival, settle, heartbeat time.Duration) coverage.Interval {
-	a.at = later(a.at, h.Last) // the clock may have been set back
+	if h.Last.Sub(a.at) > min(heartbeat, disorder) {
+		a.broken = true
+	} else {
+		a.at = later(a.at, h.Last)
+	}
 	h.Newest, h.Off = later(h.Newest, a.newest), later(h.Off, a.off)
 	on := h.on()
 	var heard coverage.Interval
@@ -58,6 +64,10 @@ func (h *hearing) arrive(a arrival, settle, heartbeat time.Duration) coverage.In
 	}
 	return heard
 }
+
+// disorder is how much later a request may have come than one that is behind it in the
+// spool: those that come together wait there for each other.
+const disorder = time.Minute
 
 // on reports whether the source writes its log, as far as it said.
 func (h *hearing) on() bool { return h.Off.IsZero() || h.Newest.After(h.Off) }

@@ -62,6 +62,8 @@ func pushProblem(d DrainStatus, s spool.Status, h Hearing, heartbeat time.Durati
 		return Alarm, "the source said that its log was switched off: nothing is covered until it sends newer events"
 	case !d.Damaged.IsZero():
 		return Alarm, fmt.Sprintf("the spool was found damaged at %s: %s. What could not be read is among the rejects; look after the disk", moment(d.Damaged), d.Damage)
+	case silent < -disorder:
+		return Unheard, fmt.Sprintf("the last arrival is of %s, which is still to come: the clock of this machine was ahead. Coverage goes on with the next arrival", moment(h.Last))
 	case silent > heartbeat:
 		return Unheard, fmt.Sprintf("nothing came since %s, which is longer than the heartbeat of %s: nobody knows whether the path is still there", moment(h.Last), short(heartbeat))
 	}

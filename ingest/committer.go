@@ -163,12 +163,13 @@ func (c *Committer) gather(ctx context.Context, held **submission) []submission 
 	var group []submission
 	events, bytes, urgent := 0, 0, false
 	take := func(s submission) bool {
-		if n := len(s.parcel.Items); len(group) > 0 && (events+n > maxEvents || bytes+s.parcel.bytes > maxBytes) {
+		n := len(s.parcel.Items) + len(s.parcel.Rejects)
+		if len(group) > 0 && (events+n > maxEvents || bytes+s.parcel.bytes > maxBytes) {
 			*held = &s
 			return false
 		}
 		group = append(group, s)
-		events, bytes, urgent = events+len(s.parcel.Items), bytes+s.parcel.bytes, urgent || s.parcel.Urgent
+		events, bytes, urgent = events+n, bytes+s.parcel.bytes, urgent || s.parcel.Urgent
 		return !urgent && events < maxEvents && bytes < maxBytes
 	}
 	if *held != nil {

@@ -3,7 +3,6 @@ package ingest
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"log/slog"
 	"maps"
@@ -13,7 +12,6 @@ import (
 	"exhibit/ingest/source"
 	"exhibit/ingest/spool"
 
-	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 )
 
@@ -36,6 +34,8 @@ type Spool interface {
 	Arrived() <-chan struct{}
 	State() jsontext.Value
 	Commit(mark uint64, state jsontext.Value) error
+	Committed() uint64
+	Missed(names []string) error
 	Status() spool.Status
 }
 
@@ -64,9 +64,10 @@ type Drain struct {
 	o         DrainOptions
 	preparers map[string]*Preparer
 	hearings  map[string]*hearing
-	entry     *spool.Entry // being taken
-	taken     int          // of its records
-	arrival   arrival      // of the entry
+	kept      jsontext.Value // the last that the spool was given
+	entry     *spool.Entry   // being taken
+	taken     int            // of its records
+	arrival   arrival        // of the entry
 	load      *load
 	due       <-chan time.Time // when the load goes, full or not
 	pending   *load
@@ -96,10 +97,8 @@ func NewDrain(o DrainOptions) (*Drain, error) {
 	}
 	d := &Drain{o: o, preparers: make(map[string]*Preparer), hearings: make(map[string]*hearing), load: new(load), done: make(chan error, 1),
 		status: DrainStatus{Sources: make(map[string]Hearing)}}
-	if state := o.Spool.State(); len(state) > 0 {
-		if err := json.Unmarshal(state, &d.hearings); err != nil {
-			return nil, fmt.Errorf("ingest: what the spool keeps of its sources: %w", err)
-		}
+	if err := d.resume(); err != nil {
+		return nil, err
 	}
 	for name, h := range d.hearings {
 		d.status.Sources[name] = Hearing{Last: h.Last, Off: !h.on()}
@@ -135,6 +134,14 @@ const drainLast = 5 * time.Second
 
 // Run drains until the context ends. Then it commits what it has, when that is quick.
 func (d *Drain) Run(ctx context.Context) error {
+	if err := d.run(ctx); err != nil {
+		return err
+	}
+	d.leave()
+	return nil
+}
+
+func (d *Drain) run(ctx context.Context) error {
 	committing, release := outlive(ctx, drainLast)
 	defer release()
 	retry := (<-chan time.Time)(nil)
@@ -164,7 +171,7 @@ func (d *Drain) Run(ctx context.Context) error {
 			}
 		case err := <-d.done:
 			if err := d.settle(err); err != nil {
-				return err
+				return unlessEnding(err)
 			}
 			if d.load.due {
 				d.send(ctx, committing)
@@ -180,7 +187,7 @@ func (d *Drain) end(ctx, committing context.Context) error {
 	for range 2 {
 		if d.pending != nil {
 			if err := d.settle(<-d.done); err != nil {
-				return err
+				return unlessEnding(err)
 			}
 		}
 		if d.load.mark > 0 && d.Status().Failing.IsZero() {
@@ -211,23 +218,17 @@ func (d *Drain) fill() (full bool, err error) {
 // send hands the load to the committer.
 func (d *Drain) send(ctx, committing context.Context) {
 	l := d.load
-	l.parcels = d.parcels()
-	var err error
-	if l.state, err = json.Marshal(d.hearings, json.Deterministic(true)); err != nil {
-		panic(err) // times and texts
-	}
+	l.parcels, l.state = d.parcels(), encodeHearings(d.hearings, d.o.Now())
 	d.pending, d.load, d.due = l, new(load), nil
 	d.set(func(*DrainStatus) { d.sent = d.o.Now() })
 	go func() { d.done <- d.commit(ctx, committing, l.parcels) }()
 }
 
-// settle ends the pending load. An error is final.
+// settle ends the pending load. After an error nothing may be sent any more: the spool
+// would forget this load with the next one.
 func (d *Drain) settle(err error) error {
 	l := d.pending
 	d.pending = nil
-	if errors.Is(err, errEnding) {
-		return nil // it comes again at the next start
-	}
 	if err != nil {
 		return err
 	}
@@ -241,6 +242,7 @@ func (d *Drain) settle(err error) error {
 	if l.mark == 0 {
 		return nil // a part of one request
 	}
+	d.kept = l.state
 	if err := d.o.Spool.Commit(l.mark, l.state); err != nil {
 		// Its records are in the ledger. After a crash they come again.
 		d.o.Slog.Error("records are committed, but the spool did not take note", "error", err)
@@ -272,8 +274,17 @@ func (d *Drain) commit(ctx, committing context.Context, parcels []Parcel) error 
 	}
 }
 
-// errEnding says that the program ended before something was committed.
+// errEnding says that the program ended before something was committed. It comes again
+// at the next start.
 var errEnding = errors.New("ingest: told to end")
+
+// unlessEnding returns what Run ends with after an error of settle.
+func unlessEnding(err error) error {
+	if errors.Is(err, errEnding) {
+		return nil
+	}
+	return err
+}
 
 // offer hands parcels in and returns those that were not committed.
 func (d *Drain) offer(ctx context.Context, parcels []Parcel) (left []Parcel, err error) {

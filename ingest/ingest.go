@@ -187,8 +187,11 @@ func (p *Preparer) keep(r source.Record, why error, size uint64, sum [32]byte) e
 	return nil
 }
 
-// Pending returns how many events and bytes the next parcel holds.
-func (p *Preparer) Pending() (events, bytes int) { return len(p.parcel.Items), p.parcel.bytes }
+// Pending returns how much the next parcel holds: records, whatever becomes of them,
+// with the second and further events of one, and bytes.
+func (p *Preparer) Pending() (records, bytes int) {
+	return int(p.parcel.Fetched + p.parcel.Extra), p.parcel.bytes
+}
 
 // Take returns what was prepared since the last Take.
 func (p *Preparer) Take() Parcel {
@@ -201,7 +204,7 @@ func (p *Preparer) Take() Parcel {
 // second, and its rows are what a failed attempt has to send again. An import holds
 // two of them, in less than 256 MiB.
 const (
-	maxEvents = 32_768
+	maxEvents = 32_768 // or rejects
 	maxBytes  = 32 << 20
 	maxWait   = time.Second
 )

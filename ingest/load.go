@@ -15,13 +15,13 @@ import (
 // A load is what a drain commits at once: requests of several sources.
 type load struct {
 	lots    []*lot // by source, in the order of their first request
-	events  int
+	size    int    // records and further events of them, as Pending counts
 	bytes   int
 	records bool   // it has more than heartbeats
 	mark    uint64 // of the last request that is whole in it; 0: none is
 	due     bool   // it waited for long enough
 	parcels []Parcel
-	state   jsontext.Value // of the hearings, up to mark
+	state   jsontext.Value // up to mark
 }
 
 // A lot is what a load has of one source.
@@ -32,7 +32,7 @@ type lot struct {
 	records bool
 }
 
-func (l *load) full() bool { return l.events >= maxEvents || l.bytes >= loadBytes }
+func (l *load) full() bool { return l.size >= maxEvents || l.bytes >= loadBytes }
 
 // loadBytes is how many bytes of records a load holds at most. It is less than a
 // ledger record may hold: there are two loads, and the bodies of requests beside them.
@@ -125,14 +125,14 @@ func (d *Drain) begin() {
 func (d *Drain) take() error {
 	e, p := d.entry, d.preparer(d.name())
 	d.room(len(e.Records)+len(e.Damage) > 0 || e.Lost > 0)
-	from, _ := p.Pending()
+	from := len(p.parcel.Items)
 	for l := d.load; d.taken < len(e.Records) && !l.full(); d.taken++ {
-		events, bytes := p.Pending()
+		size, bytes := p.Pending()
 		if err := p.AddOrReject(e.Records[d.taken]); err != nil {
 			return err
 		}
 		now, more := p.Pending()
-		l.events, l.bytes = l.events+now-events, l.bytes+more-bytes
+		l.size, l.bytes = l.size+now-size, l.bytes+more-bytes
 	}
 	for _, item := range p.parcel.Items[from:] {
 		d.arrival.newest = later(d.arrival.newest, item.Event.Time)
@@ -190,7 +190,7 @@ func (d *Drain) damage(p *Preparer) error {
 		if err := p.Reject(source.Record{Raw: b, Received: at}, &source.RejectError{Reason: ReasonDamaged}, uint64(len(b)), sha256.Sum256(b)); err != nil {
 			return err
 		}
-		d.load.bytes += len(b)
+		d.load.size, d.load.bytes = d.load.size+1, d.load.bytes+len(b)
 	}
 	if e.Name == "" { // whose they were, nobody knows
 		for _, h := range d.hearings {

@@ -47,7 +47,7 @@ func (t *turn) page(ctx context.Context, p source.Page) error {
 	if p.Cursor != "" {
 		t.position.cursor = p.Cursor
 	}
-	if events, bytes := t.preparer.Pending(); events >= maxEvents || bytes >= maxBytes {
+	if records, bytes := t.preparer.Pending(); records >= maxEvents || bytes >= maxBytes {
 		return t.commit(ctx)
 	}
 	return nil

@@ -165,8 +165,9 @@ func TestDigestsBeforeSince(t *testing.T) {
 	s.feed.Since = since
 	s.restart()
 	first := day(since).AddDate(0, 0, -1)
+	r.silent(first.Add(-3*time.Hour), 3)
 	r.deliver(first.Add(-5*time.Minute), call("1", first.Add(-10*time.Minute), "CreateUser")) // named by the digest after midnight
-	r.silent(first.Add(-3*time.Hour), int(noon().Sub(first)/time.Hour)+3)
+	r.silent(first, int(noon().Sub(first)/time.Hour))
 	s.turn()
 	s.covered(at(since), at(noon().Add(-time.Hour)))
 	s.wants(ingest.Idle)

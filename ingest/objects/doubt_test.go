@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 	"testing"
 	"time"
 
 	"exhibit/ingest"
+	"exhibit/ingest/objects"
 	"exhibit/ingest/source"
 
 	"gocloud.dev/blob"
@@ -267,4 +269,50 @@ func TestLargeDigest(t *testing.T) {
 	s.turn()
 	s.covered("2026-03-10T10:00", "2026-03-10T11:00")
 	s.wants(ingest.Alarm, "it has more than 16 MiB", "without compression it has more than 16 MiB")
+}
+
+// breaking is a bucket with an object that fills a ledger record but for a few events,
+// and one whose reading breaks after some more.
+type breaking struct {
+	*vast
+	first, second string
+	broke         func()
+}
+
+func (b *breaking) ListPaged(context.Context, *driver.ListOptions) (*driver.ListPage, error) {
+	return &driver.ListPage{Objects: []*driver.ListObject{{Key: "1.json", Size: int64(len(b.first)), MD5: []byte{1}}, {Key: "2.json", Size: 1 << 30, MD5: []byte{2}}}}, nil
+}
+
+func (b *breaking) NewRangeReader(_ context.Context, key string, _, _ int64, _ *driver.ReaderOptions) (driver.Reader, error) {
+	if key == "1.json" {
+		return empty{strings.NewReader(b.first)}, nil
+	}
+	return empty{io.MultiReader(strings.NewReader(b.second), b)}, nil
+}
+
+func (b *breaking) Read([]byte) (int, error) {
+	b.broke()
+	return 0, errors.New("the line was cut")
+}
+
+// A commit that fails is not taken for a read that fails, also when both do.
+func TestCommitFailsWithRead(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, "scalr", directory(t))
+	lines := func(from, to int) string {
+		var text strings.Builder
+		for i := from; i < to; i++ {
+			text.WriteString(entry(i, noon().Add(-time.Duration(i)*time.Second)) + "\n")
+		}
+		return text.String()
+	}
+	committer := ingest.NewCommitter(s.log)
+	ctx, cancel := context.WithCancel(t.Context())
+	stopped := make(chan struct{})
+	go func() { _ = committer.Run(ctx); close(stopped) }()
+	s.feed.Bucket = blob.NewBucket(&breaking{&vast{}, lines(0, 32_760), lines(32_760, 32_800), func() { cancel(); <-stopped }})
+	w := objects.New(objects.Options{Feed: s.feed, DB: s.db, Log: s.log, Committer: committer, Secret: s.secret, Now: s.clock, Slog: quiet()})
+	if err := w.Turn(t.Context()); !errors.Is(err, ingest.ErrStopped) {
+		t.Errorf("the error is %v", err)
+	}
 }

@@ -76,10 +76,11 @@ func (s *SMTP) try(ctx context.Context, p Parcel, attach bool) (Outcome, int) {
 		return Outcome{State: Failed, Reply: oneLine(err.Error())}, 0
 	}
 	defer end()
-	if err := c.Mail(s.From.Address); err != nil {
+	// The client writes paths as they are, and a path has brackets: RFC 5321, 4.1.2.
+	if err := c.Mail("<" + s.From.Address + ">"); err != nil {
 		return refused("MAIL", err, how)
 	}
-	if err := c.Rcpt(p.To); err != nil {
+	if err := c.Rcpt("<" + p.To + ">"); err != nil {
 		return refused("RCPT", err, how)
 	}
 	w, err := c.Data()

@@ -115,7 +115,7 @@ func TestSend(t *testing.T) {
 				t.Fatalf("got %+v", out)
 			}
 			mails := server.Mails()
-			if len(mails) != 1 || mails[0].TLS == (name == Plain) || mails[0].User != mailtest.User || mails[0].To != "ada@example.com" {
+			if len(mails) != 1 || mails[0].TLS == (name == Plain) || mails[0].User != mailtest.User || mails[0].To != "ada@example.com" || mails[0].From != "exhibit@example.com" {
 				t.Fatalf("got %+v", mails)
 			}
 			h, text, html, files := read(t, mails[0].Body)

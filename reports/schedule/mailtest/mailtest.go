@@ -3,6 +3,7 @@
 package mailtest
 
 import (
+	"bytes"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -53,6 +54,7 @@ type Server struct {
 	mu     sync.Mutex // protects what follows
 	faults Faults
 	mails  []Mail
+	bare   bool // the last command had an address without its brackets
 	waits  chan struct{}
 }
 
@@ -71,6 +73,7 @@ func Start(t testing.TB, o Options) *Server {
 	server := smtp.NewServer(smtp.BackendFunc(func(c *smtp.Conn) (smtp.Session, error) { return &session{server: s, conn: c}, nil }))
 	server.Domain, server.MaxMessageBytes, server.AllowInsecureAuth = "mail.example.com", 10<<20, o.NoTLS
 	server.ErrorLog = silent{}
+	server.Debug = commands{s}
 	if o.Size > 0 {
 		server.MaxMessageBytes = o.Size
 	}
@@ -172,7 +175,35 @@ func (c *session) Auth(string) (sasl.Server, error) {
 	}), nil
 }
 
+// commands hears what is said. The server takes addresses without brackets, which
+// others refuse: RFC 5321, 4.1.2.
+type commands struct{ server *Server }
+
+func (c commands) Write(p []byte) (int, error) {
+	for _, command := range []string{"MAIL FROM:", "RCPT TO:"} {
+		if path, ok := bytes.CutPrefix(p, []byte(command)); ok {
+			c.server.mu.Lock()
+			c.server.bare = !bytes.HasPrefix(path, []byte("<"))
+			c.server.mu.Unlock()
+		}
+	}
+	return len(p), nil
+}
+
+// path refuses an address that came without brackets.
+func (c *session) path() error {
+	c.server.mu.Lock()
+	defer c.server.mu.Unlock()
+	if c.server.bare {
+		return &smtp.SMTPError{Code: 501, EnhancedCode: smtp.EnhancedCode{5, 5, 2}, Message: "a path is <address>"}
+	}
+	return nil
+}
+
 func (c *session) Mail(from string, _ *smtp.MailOptions) error {
+	if err := c.path(); err != nil {
+		return err
+	}
 	if c.user == "" {
 		return smtp.ErrAuthRequired
 	}
@@ -181,6 +212,9 @@ func (c *session) Mail(from string, _ *smtp.MailOptions) error {
 }
 
 func (c *session) Rcpt(to string, _ *smtp.RcptOptions) error {
+	if err := c.path(); err != nil {
+		return err
+	}
 	if f := c.server.fault().Rcpt; f != nil {
 		if err := f(to); err != nil {
 			return err

@@ -244,8 +244,11 @@ func (s *installation) mailWitness(ctx context.Context) (pack.Witness, bool, err
 // lastCheckpoint returns when a checkpoint was mailed last, and how many records it is of.
 func lastCheckpoint(book *schedule.Book) (at time.Time, records uint64) {
 	for _, run := range book.RunsOf(schedule.Checkpoint) {
+		if run.Letter == nil || run.Letter.Kind != "checkpoint" {
+			continue // the mail said that it could not be made
+		}
 		for _, to := range run.Targets {
-			if d, ok := book.Delivery(run.ID(), to); ok && d.State == schedule.Sent && run.Letter != nil && d.At.After(at) {
+			if d, ok := book.Delivery(run.ID(), to); ok && d.State == schedule.Sent && d.At.After(at) {
 				at, records = d.At, run.Letter.Records
 			}
 		}

@@ -1,13 +1,16 @@
 package main
 
 import (
+	"context"
 	"log/slog"
 	"maps"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"exhibit/internal/bucket/buckettest"
+	"exhibit/reports/schedule"
 	"exhibit/reports/schedule/mailtest"
 )
 
@@ -92,5 +95,38 @@ func TestMetricsToken(t *testing.T) {
 	w := &writer{installation: &installation{}}
 	if m, err := w.metrics(nil); m != nil || err != nil {
 		t.Errorf("without a token: %v, %v", m, err)
+	}
+}
+
+// mailed is records of runs of the checkpoint that were sent.
+type mailed struct {
+	schedule.Records
+	runs []schedule.Run
+}
+
+func (mailed) Schedules(context.Context) ([]schedule.Schedule, error) { return nil, nil }
+
+func (m mailed) Runs(context.Context, time.Time) ([]schedule.Run, error) { return m.runs, nil }
+
+func (m mailed) Deliveries(context.Context, time.Time) (list []schedule.Delivery, err error) {
+	for _, run := range m.runs {
+		list = append(list, schedule.Delivery{Run: run.ID(), Target: "ada@example.com", State: schedule.Sent, At: run.At})
+	}
+	return list, nil
+}
+
+// A mail that says that a checkpoint could not be made is no witness.
+func TestLastCheckpoint(t *testing.T) {
+	at := time.Date(2026, 3, 1, 6, 0, 0, 0, time.UTC)
+	run := func(key string, at time.Time, letter schedule.Letter) schedule.Run {
+		return schedule.Run{Schedule: schedule.Checkpoint, Key: key, State: schedule.Made, At: at, Targets: []string{"ada@example.com"}, Letter: &letter}
+	}
+	book, err := schedule.Read(t.Context(), mailed{runs: []schedule.Run{run("a", at, schedule.Letter{Kind: "checkpoint", Records: 8114}),
+		run("b", at.AddDate(0, 0, 1), schedule.Letter{Kind: "problem"})}}, time.Time{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if last, records := lastCheckpoint(book); !last.Equal(at) || records != 8114 {
+		t.Errorf("got %s of %d records", last, records)
 	}
 }

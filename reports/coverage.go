@@ -121,6 +121,9 @@ type Gone struct {
 	ledger.SegmentRef
 	By  uint64 // record
 	Why string
+	// Restored tells that it was lost with rows that a restored store no longer had;
+	// else a retention rule deleted it.
+	Restored bool
 }
 
 // cover makes the coverage of a window as it was known at now.
@@ -217,19 +220,19 @@ func (s *SourceCoverage) gaps(state *ledger.State) []Gap {
 // gone lists the segments of the days that are no longer there.
 func gone(state *ledger.State, sources []string, days coverage.Interval) []Gone {
 	var out []Gone
-	add := func(by uint64, why string, refs []ledger.SegmentRef) {
+	add := func(by uint64, why string, restored bool, refs []ledger.SegmentRef) {
 		for _, ref := range refs {
 			d, err := time.Parse(ledger.DayFormat, ref.Day)
 			if err == nil && days.Contains(d) && slices.Contains(sources, ref.Source) {
-				out = append(out, Gone{ref, by, why})
+				out = append(out, Gone{SegmentRef: ref, By: by, Why: why, Restored: restored})
 			}
 		}
 	}
 	for _, e := range state.Expires {
-		add(e.Seq, e.Rule, e.Segments)
+		add(e.Seq, e.Rule, false, e.Segments)
 	}
 	for _, r := range state.Rollbacks {
-		add(r.Seq, "the store was restored; accepted by "+r.By, r.Segments)
+		add(r.Seq, "the store was restored; accepted by "+r.By, true, r.Segments)
 	}
 	return out
 }

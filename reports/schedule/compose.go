@@ -190,6 +190,32 @@ func sectionTitle(name string) string {
 	return strings.ToUpper(name[:1]) + strings.ReplaceAll(name[1:], "-", " ")
 }
 
+// restored says what was lost when the store was restored: in a few words, nothing
+// when nothing was, and per source in Needs. No policy took it.
+func (l *Letter) restored(r *reports.Report) string {
+	type loss struct {
+		source, why string
+		by          uint64
+	}
+	records, sum := map[loss]uint64{}, uint64(0)
+	for _, g := range r.Coverage.Expired {
+		if g.Restored {
+			records[loss{g.Source, g.Why, g.By}] += g.Count
+			sum += g.Count
+		}
+	}
+	if sum == 0 {
+		return ""
+	}
+	var lines []string
+	for k, n := range records {
+		lines = append(lines, fmt.Sprintf("%s: %s lost (%s, ledger record %d): see that they are collected again", k.source, reports.Plural(n, "record", "records"), k.why, k.by))
+	}
+	slices.Sort(lines)
+	l.Needs = append(l.Needs, lines...)
+	return reports.Plural(sum, "record", "records") + " lost when the store was restored"
+}
+
 // deleted sums what retention rules took.
 func (l *Letter) deleted(r *reports.Report) {
 	type rule struct {
@@ -198,6 +224,9 @@ func (l *Letter) deleted(r *reports.Report) {
 	}
 	events := map[rule]uint64{}
 	for _, g := range r.Coverage.Expired {
+		if g.Restored {
+			continue
+		}
 		events[rule{g.Source, g.Why, g.By}] += g.Count
 	}
 	for k, n := range events {

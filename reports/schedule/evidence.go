@@ -130,21 +130,35 @@ func (f *FromReports) Letter(ctx context.Context, s Schedule, r Run) (*Letter, e
 	l := &Letter{Kind: "evidence", Name: s.Name, Waited: r.Waited, Attach: s.Attach, Framework: report.Framework.Title, Period: r.Span.Words(), Exact: report.Period.Text,
 		Signed: report.Head.Checkpoint, Records: report.Head.State.Size, Held: report.Head.State.At,
 		Page: f.Base + pagePath(s.ID), Report: f.Base + "/reports/" + url.PathEscape(s.Framework) + "?" + reportQuery(s, r.Span)}
-	found := "collected without gaps"
+	found := whole
 	imported := func(source string) bool { return f.imported(&report.Head.State, source) }
 	if what := l.cover(report, imported); what != "" {
 		found = what
 	}
 	if len(report.Missing) > 0 {
-		found += fmt.Sprintf("; %s without a source", reports.Plural(len(report.Missing), "system", "systems"))
+		found = also(found, reports.Plural(len(report.Missing), "system", "systems")+" without a source")
 	}
-	l.Good = found == "collected without gaps"
+	if what := l.restored(report); what != "" {
+		found = also(found, what)
+	}
+	l.Good = found == whole
 	l.Verdict = "Evidence for " + r.Span.Words() + ": " + found
 	l.Subject = subject(l.Verdict)
 	l.needs(report, imported)
 	l.count(report, prior, r.Span.before())
 	l.deleted(report)
 	return l, nil
+}
+
+// whole is said of a period only when nothing of it is unknown.
+const whole = "collected without gaps"
+
+// also adds to what was found.
+func also(found, what string) string {
+	if found == whole {
+		return what
+	}
+	return found + "; " + what
 }
 
 func reportQuery(s Schedule, span Span) string {

@@ -18,7 +18,9 @@ type Occurrence struct {
 func (o Occurrence) Key() string { return o.Span.key() }
 
 // Due lists what was due up to now, oldest first, each period once. History has all
-// versions of one schedule, in order. What was due while it was paused is not.
+// versions of one schedule, in order. What was due while it was paused is not. A version
+// holds until the next that was made, by whatever clock: one of a clock that was ahead
+// neither hides those made after it nor outlives them.
 func Due(history []Schedule, now time.Time) []Occurrence {
 	var out []Occurrence
 	seen := map[string]bool{}
@@ -30,18 +32,22 @@ func Due(history []Schedule, now time.Time) []Occurrence {
 			}
 		}
 	}
+	var last *Schedule // the newest earlier version that was active and in force
 	for i, v := range history {
-		if v.State != Active {
+		until := now.Add(1) // now included
+		for _, later := range history[i+1:] {
+			if later.At.Before(until) {
+				until = later.At
+			}
+		}
+		if v.State != Active || !v.At.Before(until) {
 			continue
 		}
-		if i > 0 {
-			add(moved(history[i-1], v)...)
-		}
-		until := now.Add(1) // now included
-		if i+1 < len(history) && history[i+1].At.Before(until) {
-			until = history[i+1].At
+		if last != nil {
+			add(moved(*last, v)...)
 		}
 		add(v.between(v.At, until)...)
+		last = &v
 	}
 	if len(out) > 0 && history[0].ID == Checkpoint {
 		// A checkpoint stands for all before it: after a long stop one is enough.
@@ -50,18 +56,18 @@ func Due(history []Schedule, now time.Time) []Occurrence {
 	return out
 }
 
-// moved returns the occurrence that a change of an active schedule would skip: the new
-// version had it before the change, the old one would have had it after. It is due at
-// the change.
+// moved returns the occurrence that a change of a schedule would skip: the new version
+// had it before the change, the old one, which was active last, would have had it after.
+// It is due at the change.
 func moved(old, v Schedule) []Occurrence {
-	if old.State != Active || old.Period != v.Period {
+	if old.Period != v.Period {
 		return nil
 	}
 	is, ok := v.last(v.At)
 	if !ok {
 		return nil
 	}
-	if was, ok := old.last(v.At); ok && !was.At.Before(is.At) {
+	if was, ok := old.last(v.At); ok && (!was.At.Before(is.At) || was.Key() == is.Key()) {
 		return nil
 	}
 	is.At = v.At

@@ -92,6 +92,39 @@ func TestChangesNeitherSkipNorDouble(t *testing.T) {
 			t.Errorf("%s: got %v, want %s", tt.name, got, tt.want)
 		}
 	}
+	// Longer histories: each step is when it is made and what it changes.
+	type step struct {
+		when  string
+		state State
+		day   int
+	}
+	for _, tt := range []struct {
+		name  string
+		steps []step
+		want  string
+	}{
+		{"edited while paused", []step{{"2026-01-10T00:00Z", Active, 5}, {"2026-02-03T00:00Z", Paused, 5}, {"2026-02-03T00:05Z", Paused, 2}, {"2026-02-03T00:10Z", Active, 2}}, "2026-01 2026-02"},
+		{"paused over one, and resumed", []step{{"2026-01-10T00:00Z", Active, 5}, {"2026-02-03T00:00Z", Paused, 5}, {"2026-02-10T00:00Z", Active, 5}}, "2026-02"},
+		{"paused over one, edited and resumed", []step{{"2026-01-10T00:00Z", Active, 5}, {"2026-02-03T00:00Z", Paused, 5}, {"2026-02-10T00:00Z", Active, 8}}, "2026-02"},
+		{"nothing was promised", []step{{"2026-02-10T00:00Z", Active, 5}, {"2026-02-11T00:00Z", Active, 8}}, "2026-02"},
+		{"removed after an edit by a clock ahead", []step{{"2026-01-10T00:00Z", Active, 5}, {"2026-12-01T00:00Z", Active, 6}, {"2026-02-03T00:00Z", Removed, 6}}, ""},
+		{"edited again after an edit by a clock ahead", []step{{"2026-01-10T00:00Z", Active, 5}, {"2026-03-18T00:00Z", Active, 2}, {"2026-02-03T00:00Z", Active, 2}}, "2026-01 2026-02"},
+		{"an edit by a clock ahead, before it holds", []step{{"2026-01-10T00:00Z", Active, 25}, {"2026-03-23T00:00Z", Active, 22}}, "2025-12 2026-01"},
+	} {
+		var history []Schedule
+		for i, x := range tt.steps {
+			s := base
+			s.Version, s.At, s.State, s.Every.Day = i+1, at(t, x.when), x.state, x.day
+			history = append(history, s)
+		}
+		var got []string
+		for _, o := range Due(history, at(t, "2026-03-20T00:00Z")) {
+			got = append(got, o.Span.From.Format("2006-01"))
+		}
+		if strings.Join(got, " ") != tt.want {
+			t.Errorf("%s: got %v, want %s", tt.name, got, tt.want)
+		}
+	}
 }
 
 func TestCheck(t *testing.T) {

@@ -16,9 +16,10 @@ import (
 // when nothing is. Imported tells which sources only imports add to.
 func (l *Letter) cover(r *reports.Report, imported func(source string) bool) string {
 	var missing []reports.Gap
+	var stretches []coverage.Interval
 	var before []string
 	for _, s := range r.Coverage.Sources {
-		l.Sources = append(l.Sources, SourceLn{Name: s.Source.Name, Share: reports.Share(s.Required()), Note: coverNote(s), Good: s.Required() >= 1})
+		l.Sources = append(l.Sources, sourceLine(s))
 	}
 	for _, g := range r.Coverage.Gaps {
 		text := g.Source + ": " + stretch(g.Interval, r.Period.Zone)
@@ -43,7 +44,7 @@ func (l *Letter) cover(r *reports.Report, imported func(source string) bool) str
 		if len(g.Notes) > 0 {
 			text += " (explained)"
 		}
-		missing = append(missing, g)
+		missing, stretches = append(missing, g), append(stretches, g.Interval)
 		l.Gaps = append(l.Gaps, text)
 	}
 	l.Gaps = shorten(l.Gaps)
@@ -53,12 +54,58 @@ func (l *Letter) cover(r *reports.Report, imported func(source string) bool) str
 	case 1:
 		words = append(words, reports.Length(missing[0].Length())+" missing"+onDay(missing[0].Interval, r.Period.Zone)+explained(missing))
 	default:
-		words = append(words, fmt.Sprintf("%s missing in %d gaps", reports.Length(together(missing)), len(missing))+explained(missing))
+		words = append(words, fmt.Sprintf("%s missing in %d gaps", reports.Length(together(stretches)), len(missing))+explained(missing))
 	}
 	if len(before) > 0 {
 		words = append(words, "not connected for all of it: "+strings.Join(slices.Compact(before), ", "))
 	}
+	if open := together(pending(r)); open > 0 {
+		words = append(words, reports.Length(open)+" not settled yet")
+	}
 	return strings.Join(words, "; ")
+}
+
+// pending lists the time of the period that may still be collected although it is no
+// gap: what has not settled, and what has not passed.
+func pending(r *reports.Report) (list []coverage.Interval) {
+	for _, s := range r.Coverage.Sources {
+		list = append(list, pendingOf(s)...)
+	}
+	if !r.Period.Cut.IsZero() {
+		list = append(list, coverage.Interval{From: r.Period.Cut, To: r.Period.To})
+	}
+	return list
+}
+
+func pendingOf(s reports.SourceCoverage) (list []coverage.Interval) {
+	for _, span := range s.Spans {
+		if span.State == ledger.Pending {
+			list = append(list, span.Interval)
+		}
+	}
+	return list
+}
+
+// sourceLine says how much of a source was collected, which is unknown where nothing
+// was required of it yet.
+func sourceLine(s reports.SourceCoverage) SourceLn {
+	line := SourceLn{Name: s.Source.Name, Share: reports.Share(s.Required()), Note: coverNote(s), Good: s.Required() >= 1}
+	required := func(span ledger.Span) bool { return span.State != ledger.Onboarding && span.State != ledger.Pending }
+	if !slices.ContainsFunc(s.Spans, required) {
+		line.Share, line.Note = "unknown", "nothing was required of it yet"
+	}
+	if open := together(pendingOf(s)); open > 0 {
+		line.note(reports.Length(open) + " not settled yet")
+	}
+	return line
+}
+
+// note adds what makes a line less than good.
+func (s *SourceLn) note(what string) {
+	if s.Good = false; s.Note != "" {
+		what = s.Note + "; " + what
+	}
+	s.Note = what
 }
 
 func coverNote(s reports.SourceCoverage) string {
@@ -80,12 +127,8 @@ func explained(missing []reports.Gap) string {
 	return " (explained)"
 }
 
-// together is the length of all gaps; time that several sources miss counts once.
-func together(gaps []reports.Gap) (sum time.Duration) {
-	var list []coverage.Interval
-	for _, g := range gaps {
-		list = append(list, g.Interval)
-	}
+// together is the length of all of them; time that several sources miss counts once.
+func together(list []coverage.Interval) (sum time.Duration) {
 	for _, i := range coverage.Of(list...) {
 		sum += i.Length()
 	}
@@ -118,15 +161,23 @@ func shorten(list []string) []string {
 	return append(list[:most:most], fmt.Sprintf("and %d more: the report has all", len(list)-most))
 }
 
-// needs lists what somebody must do. What is fetched by itself needs nobody.
+// needs lists what somebody must do. What is fetched by itself needs nobody to fetch it,
+// but somebody to look again: this mail is not sent again when it has come.
 func (l *Letter) needs(r *reports.Report, imported func(source string) bool) {
 	l.Needs = append(l.Needs, r.Missing...)
 	var unexplained int
+	open := pending(r)
 	for _, g := range r.Coverage.Gaps {
 		healing := g.State == ledger.Backfilling || g.State == ledger.Recoverable && !imported(g.Source)
 		if len(g.Notes) == 0 && !healing && g.State != ledger.Onboarding && g.State != ledger.Unconnected {
 			unexplained++
 		}
+		if healing {
+			open = append(open, g.Interval)
+		}
+	}
+	if length := together(open); length > 0 {
+		l.Needs = append(l.Needs, reports.Length(length)+" may still be collected: open the report later for what came")
 	}
 	if unexplained > 0 {
 		l.Needs = append(l.Needs, reports.Plural(unexplained, "gap", "gaps")+" to explain: import a file that covers the time, or note why there is none")
@@ -163,12 +214,16 @@ func (l *Letter) count(r, prior *reports.Report, before Span) {
 		case reports.Computed, reports.NotYet:
 			continue
 		case reports.Listed, reports.NoneProven, reports.NoneHeard, reports.NoneStated:
+			if s.Events == 0 && !s.Until.IsZero() {
+				line.Now, line.Change = "", "none up to "+reports.Instant(s.Until)+"; later is not settled yet"
+				break
+			}
 			if prior == nil {
 				break
 			}
 			was, ok := prior.SectionNamed(s.Name)
 			counted := ok && (was.Meaning == reports.Listed || was.Meaning == reports.NoneProven || was.Meaning == reports.NoneHeard || was.Meaning == reports.NoneStated)
-			if counted {
+			if counted && (was.Events > 0 || was.Until.IsZero()) {
 				line.Before, line.Change = reports.Number(was.Events), change(s.Events, was.Events)
 			}
 		default:

@@ -205,8 +205,10 @@ func (l *Letter) todo() string {
 	switch n := len(l.Needs); {
 	case l.Kind != "evidence":
 		return ""
-	case n == 0 && len(l.Failing) == 0:
+	case n == 0 && len(l.Failing) == 0 && l.Good:
 		return "Nothing to do."
+	case n == 0 && len(l.Failing) == 0:
+		return "What is missing is listed below."
 	case n == 0:
 		return "An earlier mail did not arrive."
 	case n == 1:

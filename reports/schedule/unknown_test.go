@@ -15,10 +15,13 @@ import (
 
 var march = time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC)
 
-// evidenceAt makes evidence at now over a log with a source "hcp" of March.
+// evidenceAt makes evidence at now over a log with a source "hcp".
 func evidenceAt(t *testing.T, l *reporttest.Log, now time.Time) *FromReports {
 	t.Helper()
-	l.Source(march, ledger.Source{Name: "hcp", Kind: "hcp-terraform", Since: march.AddDate(0, -1, 0), Keeps: 90 * 86400, Settle: 600})
+	if l.Head().State.Size == 0 {
+		l.Source(march.AddDate(0, -1, 0), ledger.Source{Name: "hcp", Kind: "hcp-terraform", Since: march.AddDate(0, -1, 0), Keeps: 90 * 86400, Settle: 600,
+			Abilities: map[event.Section]string{event.AdminChanges: "logged", event.Logins: "logged"}})
+	}
 	frameworks, err := framework.Load()
 	if err != nil {
 		t.Fatal(err)
@@ -69,4 +72,60 @@ func TestLetterOfRestoredStore(t *testing.T) {
 	if letter.Good || !strings.HasSuffix(letter.Verdict, ": 1 record lost when the store was restored") {
 		t.Errorf("good %v: %q", letter.Good, letter.Verdict)
 	}
+}
+
+// Time that may still be collected is no gap, and not collected either.
+func TestLetterOfPendingTime(t *testing.T) {
+	l := reporttest.New(t)
+	to := march.AddDate(0, 1, 0)
+	f := evidenceAt(t, l, to.Add(5*time.Minute))
+	l.Batch(to.Add(-time.Hour), "hcp", []*event.Event{reporttest.Event("hcp", "1", march.Add(time.Hour), event.Logins, "y")}, nil,
+		ledger.Cover{From: march.AddDate(0, -1, 0), To: to.Add(-time.Hour), Method: ledger.Read})
+	letter := writeLetter(t, f)
+	if letter.Good || !strings.HasSuffix(letter.Verdict, ": 1 h not settled yet") {
+		t.Errorf("good %v: %q", letter.Good, letter.Verdict)
+	}
+	if !contains(letter.Needs, "1 h may still be collected") {
+		t.Errorf("needs %q", letter.Needs)
+	}
+	if got := letter.Sources[0]; got.Good || got.Note != "1 h not settled yet" {
+		t.Errorf("coverage %+v", got)
+	}
+	if got := line(letter, "Admin changes"); got.Now != "" || got.Change != "none up to 2026-03-31 23:00:00 UTC; later is not settled yet" {
+		t.Errorf("admin changes %+v", got)
+	}
+	if strings.Contains(letter.Text(""), "Nothing to do") {
+		t.Error("there is nothing to do")
+	}
+	// The rest of a month that still runs is unknown too.
+	f = evidenceAt(t, l, to.Add(-13*time.Hour))
+	if letter := writeLetter(t, f); letter.Good || !strings.HasSuffix(letter.Verdict, ": 13 h not settled yet") {
+		t.Errorf("the running month: good %v: %q", letter.Good, letter.Verdict)
+	}
+}
+
+// Nothing was required yet of a source whose time is all pending: 0 % is no answer.
+func TestLetterOfSourceWithNothingDue(t *testing.T) {
+	l := reporttest.New(t)
+	f := evidenceAt(t, l, march.Add(5*time.Minute))
+	l.Batch(march.Add(-time.Minute), "hcp", nil, nil, ledger.Cover{From: march.AddDate(0, -1, 0), To: march.Add(-2 * time.Minute), Method: ledger.Read})
+	if got := writeLetter(t, f).Sources[0]; got.Share != "unknown" || got.Good {
+		t.Errorf("coverage %+v", got)
+	}
+}
+
+// What is missing is said even where all of it is explained.
+func TestLetterOfExplainedGap(t *testing.T) {
+	if got := (&Letter{Kind: "evidence"}).todo(); got == "Nothing to do." {
+		t.Errorf("a letter that is not good says %q", got)
+	}
+}
+
+func line(l *Letter, section string) CountLn {
+	for _, c := range l.Counts {
+		if c.Section == section {
+			return c
+		}
+	}
+	return CountLn{}
 }

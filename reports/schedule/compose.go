@@ -203,7 +203,9 @@ func (l *Letter) needs(r *reports.Report, imported func(source string) bool) {
 }
 
 // count fills in the sections with their numbers and those of the period before.
-func (l *Letter) count(r, prior *reports.Report, before Span) {
+// Rejects and were belong to the one and the other: a zero that could hide something
+// is no number.
+func (l *Letter) count(r, prior *reports.Report, before Span, rejects, were rejected) {
 	l.Before = before.Words()
 	if prior == nil {
 		l.Before = "nothing collected before"
@@ -214,8 +216,8 @@ func (l *Letter) count(r, prior *reports.Report, before Span) {
 		case reports.Computed, reports.NotYet:
 			continue
 		case reports.Listed, reports.NoneProven, reports.NoneHeard, reports.NoneStated:
-			if s.Events == 0 && !s.Until.IsZero() {
-				line.Now, line.Change = "", "none up to "+reports.Instant(s.Until)+"; later is not settled yet"
+			if why := hiding(r, s, rejects); why != "" {
+				line.Now, line.Change = "", why
 				break
 			}
 			if prior == nil {
@@ -223,12 +225,15 @@ func (l *Letter) count(r, prior *reports.Report, before Span) {
 			}
 			was, ok := prior.SectionNamed(s.Name)
 			counted := ok && (was.Meaning == reports.Listed || was.Meaning == reports.NoneProven || was.Meaning == reports.NoneHeard || was.Meaning == reports.NoneStated)
-			if counted && (was.Events > 0 || was.Until.IsZero()) {
+			if counted && hiding(prior, was, were) == "" {
 				line.Before, line.Change = reports.Number(was.Events), change(s.Events, was.Events)
 			}
 		default:
 			line.Now = ""
 			line.Change, _, _ = strings.Cut(s.Text, ":")
+			if why := hiding(r, s, rejects); s.Meaning == reports.Part && why != "" {
+				line.Change = why
+			}
 			if s.Meaning == reports.NotEvidenced {
 				line.Change = "not evidenced: no source logs this"
 			}

@@ -138,6 +138,17 @@ func (f *FromReports) Letter(ctx context.Context, s Schedule, r Run) (*Letter, e
 	if len(report.Missing) > 0 {
 		found = also(found, reports.Plural(len(report.Missing), "system", "systems")+" without a source")
 	}
+	rejects, err := f.rejected(ctx, report)
+	if err != nil {
+		return nil, err
+	}
+	were, err := f.rejected(ctx, prior)
+	if err != nil {
+		return nil, err
+	}
+	if what := l.unread(rejects); what != "" {
+		found = also(found, what)
+	}
 	if what := l.restored(report); what != "" {
 		found = also(found, what)
 	}
@@ -145,7 +156,7 @@ func (f *FromReports) Letter(ctx context.Context, s Schedule, r Run) (*Letter, e
 	l.Verdict = "Evidence for " + r.Span.Words() + ": " + found
 	l.Subject = subject(l.Verdict)
 	l.needs(report, imported)
-	l.count(report, prior, r.Span.before())
+	l.count(report, prior, r.Span.before(), rejects, were)
 	l.deleted(report)
 	return l, nil
 }

@@ -8,6 +8,7 @@ import (
 
 	"exhibit/internal/event"
 	"exhibit/internal/ledger"
+	"exhibit/internal/store"
 	"exhibit/reports"
 	"exhibit/reports/framework"
 	"exhibit/reports/reporttest"
@@ -128,4 +129,56 @@ func line(l *Letter, section string) CountLn {
 		}
 	}
 	return CountLn{}
+}
+
+// A month whose records all became rejects is not empty, whenever they came.
+func TestLetterOfRejects(t *testing.T) {
+	for name, received := range map[string]time.Time{"polled": march.AddDate(0, 0, 9), "imported after its end": march.AddDate(0, 1, 0).Add(3 * time.Hour)} {
+		t.Run(name, func(t *testing.T) {
+			l := reporttest.New(t)
+			now := march.AddDate(0, 1, 1)
+			f := evidenceAt(t, l, now)
+			february := march.AddDate(0, 0, -10)
+			l.Batch(march, "hcp", []*event.Event{reporttest.Event("hcp", "1", february, event.AdminChanges, "x")}, nil)
+			l.Batch(now.Add(-time.Hour), "hcp", nil, []*event.Reject{reporttest.Reject("hcp", "not json", "not JSON", received), reporttest.Reject("hcp", "{}", "no event type", received)},
+				ledger.Cover{From: march.AddDate(0, -1, 0), To: now.Add(-2 * time.Hour), Method: ledger.Read})
+			letter := writeLetter(t, f)
+			if letter.Good || !strings.HasSuffix(letter.Verdict, ": 2 records could not be read") {
+				t.Errorf("good %v: %q", letter.Good, letter.Verdict)
+			}
+			if !contains(letter.Needs, "2 records of hcp could not be read: see Rejects") {
+				t.Errorf("needs %q", letter.Needs)
+			}
+			if got := letter.Sources[0]; got.Good || got.Note != "2 records could not be read" {
+				t.Errorf("coverage %+v", got)
+			}
+			if got := line(letter, "Admin changes"); got != (CountLn{Section: "Admin changes", Change: "unknown: 2 records could not be read"}) {
+				t.Errorf("admin changes %+v", got)
+			}
+		})
+	}
+}
+
+// Rejects that came before the period are not of it, and those that were dealt with
+// are read.
+func TestLetterWithoutOpenRejects(t *testing.T) {
+	l := reporttest.New(t)
+	now := march.AddDate(0, 1, 1)
+	f := evidenceAt(t, l, now)
+	l.Batch(march, "hcp", nil, []*event.Reject{reporttest.Reject("hcp", "old", "not JSON", march.Add(-time.Hour))})
+	later := reporttest.Reject("hcp", "{}", "no event type", march.Add(50*time.Hour))
+	l.Batch(march.Add(50*time.Hour), "hcp", nil, []*event.Reject{later})
+	seq := l.Batch(now.Add(-time.Hour), "hcp", []*event.Event{reporttest.Event("hcp", "1", march.Add(time.Hour), event.Logins, "y")}, nil,
+		ledger.Cover{From: march.AddDate(0, -1, 0), To: now.Add(-2 * time.Hour), Method: ledger.Read})
+	resolved := store.Resolution{RejectKey: store.Key(later), Outcome: store.ResolvedEvent, ID: "1", Batch: seq}
+	if err := l.DB.InsertResolved(t.Context(), seq, []store.Resolution{resolved}); err != nil {
+		t.Fatal(err)
+	}
+	letter := writeLetter(t, f)
+	if !letter.Good || !strings.HasSuffix(letter.Verdict, ": collected without gaps") {
+		t.Errorf("good %v: %q", letter.Good, letter.Verdict)
+	}
+	if got := line(letter, "Admin changes"); got.Now != "0" || got.Before != "" {
+		t.Errorf("admin changes %+v", got)
+	}
 }

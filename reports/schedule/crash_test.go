@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 )
@@ -152,5 +153,69 @@ func TestSkippedAndTold(t *testing.T) {
 	d := deliveriesOf(t, m)
 	if d[2].State != Skipped || d[2].Note == "" || len(told) != 4 || told[3] != "[February 2026 to a@example.com: failed. RCPT: 550 no such user]" {
 		t.Errorf("got %+v, told %q", d, told)
+	}
+}
+
+// A machine that slept has not tried: a mail is given up only after days and tries.
+func TestSleptIsNotGivenUp(t *testing.T) {
+	m := &memory{schedules: []Schedule{monthly("one", "UTC", 2, 7, 0, time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC))}}
+	now, tries := time.Date(2026, 3, 2, 8, 0, 0, 0, time.UTC), 0
+	server := post(func(Parcel) Outcome { tries++; return Outcome{State: Deferred, Reply: "connection refused"} })
+	m.schedules[0].Recipients = []string{"a@example.com"}
+	state := func() Delivery {
+		t.Helper()
+		r, _ := newRunner(t, m, &invented{}, server, &now)
+		if err := r.Tick(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		return deliveriesOf(t, m)[0]
+	}
+	for range 11 {
+		if d := state(); d.State != Deferred || d.Next.Sub(now) > maxWait {
+			t.Fatalf("after %d tries: %+v", tries, d)
+		}
+		now = now.AddDate(0, 0, 2)
+	}
+	if d := state(); d.State != Failed || tries != 12 || d.Note != "Given up after two days and 12 tries." {
+		t.Errorf("after %d tries: %+v", tries, d)
+	}
+}
+
+// That a mail may have been sent is said in every state from then on.
+func TestDoubtIsKept(t *testing.T) {
+	outcomes := []Outcome{{State: Deferred, Reply: "EOF", Lost: true}, {State: Deferred, Reply: "451 later"}, {State: Failed, Reply: "550 no such user"}}
+	for _, removed := range []bool{false, true} {
+		m := &memory{schedules: []Schedule{monthly("one", "UTC", 2, 7, 0, time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC))}}
+		m.schedules[0].Recipients = []string{"a@example.com"}
+		now, n := time.Date(2026, 3, 2, 8, 0, 0, 0, time.UTC), 0
+		doubt := func(when string) {
+			t.Helper()
+			if d := deliveriesOf(t, m)[0]; !d.Unsure || !strings.Contains(d.Note, "may have been sent") {
+				t.Errorf("%s: %+v", when, d)
+			}
+		}
+		server := post(func(Parcel) Outcome {
+			if n > 0 {
+				doubt("sending")
+			}
+			n++
+			return outcomes[n-1]
+		})
+		for range outcomes {
+			r, _ := newRunner(t, m, &invented{}, server, &now)
+			if err := r.Tick(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			doubt(string(deliveriesOf(t, m)[0].State))
+			now = now.Add(5 * time.Hour)
+			if removed && n == 2 {
+				last := m.schedules[0]
+				last.Version, last.State, last.At = 2, Removed, now
+				m.schedules = append(m.schedules, last)
+			}
+		}
+		if d, want := deliveriesOf(t, m)[0], map[bool]DeliveryState{false: Failed, true: Skipped}[removed]; d.State != want {
+			t.Errorf("got %+v, want %s", d, want)
+		}
 	}
 }

@@ -54,7 +54,7 @@ const (
 	Sending  DeliveryState = "sending"  // written before the conversation begins
 	Sent     DeliveryState = "sent"     // the server took it
 	Deferred DeliveryState = "deferred" // not taken for now: tried again
-	Failed   DeliveryState = "failed"   // refused, or not taken for two days
+	Failed   DeliveryState = "failed"   // refused, or not taken for two days and a number of tries
 	Skipped  DeliveryState = "skipped"  // not tried, for a reason
 )
 

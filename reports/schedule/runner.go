@@ -15,7 +15,8 @@ const (
 	tick      = 30 * time.Second // between looks at what is due
 	remake    = time.Hour        // between tries to make a run
 	giveUp    = 24 * time.Hour   // after which a run says that it could not be made
-	deferFor  = 48 * time.Hour   // for which a deferred delivery is tried
+	deferFor  = 48 * time.Hour   // for which a deferred delivery is tried at the least
+	minTries  = 12               // before it is given up: a machine that slept has not tried
 	firstWait = 5 * time.Minute  // before the second try; then twice as long each time
 	maxWait   = 4 * time.Hour
 )
@@ -262,9 +263,12 @@ func (r *Runner) send(ctx context.Context, newest Schedule, run Run, d Delivery)
 	}
 	if err := r.add(ctx, &d, func(next *Delivery) {
 		next.State, next.Attempt, next.MessageID = Sending, d.Attempt+1, messageID(d, r.MailDomain)
-		if d.State == Sending {
+		switch {
+		case d.State == Sending:
 			next.Unsure = true
 			next.Note = "Exhibit stopped during the conversation, so it is not known whether the server took the mail: it goes out again with the same Message-ID."
+		case d.Unsure:
+			next.Note = maySent
 		}
 	}); err != nil {
 		return err
@@ -274,6 +278,9 @@ func (r *Runner) send(ctx context.Context, newest Schedule, run Run, d Delivery)
 	return r.record(context.WithoutCancel(ctx), run, d, outcome)
 }
 
+// maySent is said of each state after a conversation whose end is not known.
+const maySent = "The end of an earlier conversation is not known: the mail may have been sent."
+
 func (r *Runner) record(ctx context.Context, run Run, d Delivery, outcome Outcome) error {
 	unsure := d.Unsure
 	err := r.add(ctx, &d, func(d *Delivery) {
@@ -281,17 +288,22 @@ func (r *Runner) record(ctx context.Context, run Run, d Delivery, outcome Outcom
 		switch {
 		case outcome.Lost:
 			d.Unsure = true
-			d.Note = "The server's answer was lost: the mail may have been sent. It goes out again with the same Message-ID. " + d.Note
+			d.Note = "The server's answer was lost: the mail may have been sent. " + d.Note
 		case unsure && outcome.State == Sent:
 			d.Note = "Sent again with the same Message-ID, because it was not known whether an earlier one was taken. " + d.Note
+		case unsure:
+			d.Note = maySent + " " + d.Note
 		}
 		d.Note = strings.TrimSpace(d.Note)
 		if outcome.State != Deferred {
 			return
 		}
-		if d.At.Sub(d.Since) >= deferFor {
-			d.State, d.Note = Failed, strings.TrimSpace("Given up after two days. "+d.Note)
+		if d.At.Sub(d.Since) >= deferFor && d.Attempt >= minTries {
+			d.State, d.Note = Failed, strings.TrimSpace(fmt.Sprintf("Given up after two days and %d tries. %s", d.Attempt, d.Note))
 			return
+		}
+		if d.Unsure {
+			d.Note += " It goes out again with the same Message-ID."
 		}
 		d.Next = d.At.Add(min(maxWait, firstWait<<min(d.Attempt-1, 6)))
 	})
@@ -306,9 +318,15 @@ func (r *Runner) record(ctx context.Context, run Run, d Delivery, outcome Outcom
 }
 
 func (r *Runner) skip(ctx context.Context, d Delivery, why string) error {
-	if err := r.add(ctx, &d, func(d *Delivery) { d.State, d.Note = Skipped, why }); err != nil {
+	unsure := d.Unsure || d.State == Sending // Exhibit stopped during a conversation
+	if err := r.add(ctx, &d, func(d *Delivery) {
+		d.State, d.Note, d.Unsure = Skipped, why, unsure
+		if unsure {
+			d.Note += ". " + maySent
+		}
+	}); err != nil {
 		return err
 	}
-	r.note(ctx, Entry{Action: "delivery.skipped", Type: "delivery", ID: d.Run, Name: d.Target, Details: why})
+	r.note(ctx, Entry{Action: "delivery.skipped", Type: "delivery", ID: d.Run, Name: d.Target, Details: d.Note})
 	return nil
 }

@@ -1,13 +1,16 @@
 package web
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/labstack/echo/v4"
@@ -126,8 +129,8 @@ func (s *server) saveSchedule(c echo.Context) error {
 	if f.ID != "" {
 		name = "schedule.update"
 	}
-	act := Action{Name: name, Outcome: success, Target: target("schedule", f.ID, f.Name),
-		Details: map[string]string{"framework": f.Framework, "period": f.Period, "reason": f.Kind + " to " + f.Recipients}}
+	// A new schedule has no id before it is kept: the event says all that it asks for.
+	act := Action{Name: name, Outcome: success, Target: target("schedule", f.ID, f.Name), Details: scheduleDetails(f)}
 	if err := s.record(c, who(c), act); err != nil {
 		return err
 	}
@@ -138,6 +141,33 @@ func (s *server) saveSchedule(c echo.Context) error {
 		return s.wrongSchedule(c, f, err)
 	}
 	return c.Redirect(http.StatusSeeOther, "/schedules/"+url.PathEscape(id))
+}
+
+// scheduleDetails says what a form asks for, without what it leaves open.
+func scheduleDetails(f views.ScheduleForm) map[string]string {
+	d := map[string]string{"framework": f.Framework, "period": f.Period, "every": every(f), "zone": f.Zone, "to": f.Recipients, "place": f.Place,
+		"sources": cmp.Or(strings.Join(f.Sources, ", "), "all"), "attach": strconv.FormatBool(f.Attach)}
+	if f.Grace != "" {
+		d["grace"] = f.Grace + " h"
+	}
+	maps.DeleteFunc(d, func(_, value string) bool { return value == "" })
+	return d
+}
+
+// every says when a form asks to be due. The page sends the fields of all kinds.
+func every(f views.ScheduleForm) string {
+	on := ""
+	switch f.Kind {
+	case "cron":
+		return "cron " + f.Cron
+	case "weekly":
+		on = " on " + f.Weekday
+	case "monthly", "quarterly":
+		on = " on day " + f.Day
+	case "yearly":
+		on = " on " + f.Month + " " + f.Day
+	}
+	return f.Kind + on + " at " + f.Time
 }
 
 func (s *server) wrongSchedule(c echo.Context, f views.ScheduleForm, err error) error {

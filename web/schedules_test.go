@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"strings"
@@ -160,5 +161,28 @@ func TestWithoutMail(t *testing.T) {
 	must(t, b.get(t, "/schedules"), http.StatusNotFound, "No mail is configured")
 	if a := b.get(t, "/"); strings.Contains(a.body, "/schedules") {
 		t.Error("the navigation leads to schedules")
+	}
+}
+
+// The event of a schedule says all that was asked for.
+func TestScheduleIsRecorded(t *testing.T) {
+	s := newSite(t, func(d *web.Deps) { d.Schedules = &planned{} })
+	b := s.signedIn(t, web.Reviewer)
+	form := func(kind string) url.Values {
+		return url.Values{"name": {"PCI"}, "framework": {"pci"}, "period": {"last month"}, "kind": {kind}, "weekday": {"Monday"}, "day": {"2"}, "month": {"March"},
+			"time": {"07:00"}, "cron": {"0 7 * * mon"}, "zone": {"Europe/Berlin"}, "recipients": {"ada@example.com"}, "source": {"hcp-prod", "okta"}, "place": {"bucket:archive"}, "grace": {"24"}}
+	}
+	for kind, every := range map[string]string{"daily": "daily at 07:00", "weekly": "weekly on Monday at 07:00", "monthly": "monthly on day 2 at 07:00",
+		"yearly": "yearly on March 2 at 07:00", "cron": "cron 0 7 * * mon"} {
+		for path, name := range map[string]string{"/schedules": "schedule.create", "/schedules/k1": "schedule.update"} {
+			s.audit.Actions()
+			must(t, b.post(t, path, form(kind)), http.StatusSeeOther)
+			got := s.audit.Actions()
+			want := map[string]string{"framework": "pci", "period": "last month", "every": every, "zone": "Europe/Berlin", "to": "ada@example.com",
+				"sources": "hcp-prod, okta", "place": "bucket:archive", "attach": "false", "grace": "24 h"}
+			if len(got) != 1 || got[0].Name != name || !maps.Equal(got[0].Details, want) {
+				t.Errorf("recorded %+v, want %s %v", got, name, want)
+			}
+		}
 	}
 }

@@ -119,8 +119,8 @@ func (cmd *packCmd) make(ctx context.Context, s *installation, d diary, request 
 	if err := d.Write(ctx, act); err != nil {
 		return errors.Join(fmt.Errorf("the pack was made but could not be recorded, so it is removed: %w", err), os.Remove(path))
 	}
-	fmt.Printf("%s\n  %d events of %s in %s, %d bytes\n  sha256  %s\n  content %s\n", path, info.Counts.Events, info.Period.Text,
-		info.Period.Zone, info.Size, info.SHA256, info.Content)
+	fmt.Printf("%s\n  %d events of %s, %d bytes\n  sha256  %s\n  content %s\n", path, info.Counts.Events, info.Period.Text,
+		info.Size, info.SHA256, info.Content)
 	fmt.Printf("Check it:\n  exhibit-verify %s --key '%s'\n", path, maker.Key.Public)
 	return nil
 }

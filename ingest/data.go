@@ -12,6 +12,7 @@ import (
 	"syscall"
 	"time"
 
+	"exhibit/internal/disk"
 	"exhibit/internal/ledger"
 
 	"github.com/go-json-experiment/json"
@@ -142,7 +143,7 @@ func (d Dir) AcceptedAhead() (time.Duration, error) {
 func (d Dir) AcceptAhead(ahead time.Duration) error {
 	temp, err := writeTemp(d.path("clock"), max(ahead, 0).Round(time.Second).String()+"\n")
 	if err == nil {
-		err = errors.Join(os.Rename(temp, d.path("clock")), syncDir(string(d)))
+		err = errors.Join(os.Rename(temp, d.path("clock")), disk.SyncDir(string(d)))
 	}
 	if err != nil {
 		return fmt.Errorf("ingest: keep the accepted clock: %w", err)
@@ -156,7 +157,7 @@ func writeNew(path, text string) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(os.Link(temp, path), os.Remove(temp), syncDir(filepath.Dir(path)))
+	return errors.Join(os.Link(temp, path), os.Remove(temp), disk.SyncDir(filepath.Dir(path)))
 }
 
 func writeTemp(path, text string) (string, error) {
@@ -166,15 +167,6 @@ func writeTemp(path, text string) (string, error) {
 	}
 	_, err = f.WriteString(text)
 	return f.Name(), errors.Join(err, f.Sync(), f.Close())
-}
-
-// syncDir makes a change of names survive a power cut.
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }
 
 // readMark reads the note of a rollback under way; nil: there is none.
@@ -198,7 +190,7 @@ func writeMark(path string, mark rollback) error {
 	if err == nil {
 		var temp string
 		if temp, err = writeTemp(path, string(b)+"\n"); err == nil {
-			err = errors.Join(os.Rename(temp, path), syncDir(filepath.Dir(path)))
+			err = errors.Join(os.Rename(temp, path), disk.SyncDir(filepath.Dir(path)))
 		}
 	}
 	if err != nil {
@@ -211,5 +203,5 @@ func removeMark(path string) error {
 	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("ingest: the rollback is done, but %s stays: %w", path, err)
 	}
-	return syncDir(filepath.Dir(path))
+	return disk.SyncDir(filepath.Dir(path))
 }

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"time"
 
+	"exhibit/internal/disk"
 	"exhibit/internal/ledger"
 	"exhibit/internal/pack"
 	"exhibit/internal/store"
@@ -272,16 +273,7 @@ func replace(path string, write func(io.Writer) error) (err error) {
 	if err := f.Close(); err != nil {
 		return err
 	}
-	return syncDir(dir)
+	return disk.SyncDir(dir)
 }
 
 const tempPrefix = ".exhibit-tmp-"
-
-// syncDir makes a new name in a directory last through a power cut.
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
-}

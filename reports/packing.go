@@ -8,9 +8,8 @@ import (
 	"io/fs"
 	"syscall"
 
+	"exhibit/internal/disk"
 	"exhibit/internal/pack"
-
-	"golang.org/x/sys/unix"
 )
 
 // Start queues a pack and returns the id of its job.
@@ -124,11 +123,11 @@ func (p *Packs) make(ctx context.Context, id string) error {
 // room refuses a pack when the disk has little room left: what collects events on
 // it needs that more.
 func (p *Packs) room() error {
-	var disk unix.Statfs_t
-	if err := unix.Statfs(p.dir, &disk); err != nil {
-		return fmt.Errorf("reports: look for room on the disk: %w", err)
+	free, err := disk.Free(p.dir)
+	if err != nil {
+		return fmt.Errorf("reports: look for room: %w", err)
 	}
-	if free := uint64(disk.Bavail) * uint64(disk.Bsize); free < p.maker.MinFree {
+	if free < p.maker.MinFree {
 		return fmt.Errorf("reports: %d MiB left, %d MiB are kept free: %w", free>>20, p.maker.MinFree>>20, syscall.ENOSPC)
 	}
 	return nil

@@ -1,10 +1,9 @@
 package main
 
 import (
-	"errors"
 	"fmt"
-	"syscall"
 
+	"exhibit/internal/disk"
 	"exhibit/web"
 	"exhibit/web/site"
 )
@@ -24,7 +23,7 @@ func (w *writer) metrics(pages *site.Site) (*web.Metrics, error) {
 	if len(token) < minToken {
 		return nil, fmt.Errorf("configuration: metrics.token: it has fewer than %d characters: make a random one, as with 'openssl rand -hex 32'", minToken)
 	}
-	g := site.Gauges{Version: version, Commit: commit, Queue: w.committer.Waiting, Free: w.freeData, MinFree: uint64(w.config.MinFree), Log: w.log}
+	g := site.Gauges{Version: version, Commit: commit, Queue: w.committer.Waiting, Free: func() (uint64, error) { return disk.Free(w.config.Data) }, MinFree: uint64(w.config.MinFree), Log: w.log}
 	if box := w.spool; box != nil {
 		g.Spool = func() (used, max uint64) {
 			s := box.Status()
@@ -36,12 +35,3 @@ func (w *writer) metrics(pages *site.Site) (*web.Metrics, error) {
 
 // minToken is as long as a token has to be that nobody can guess.
 const minToken = 20
-
-// freeData returns how many bytes can be written to the disk of the data directory.
-func (s *installation) freeData() (uint64, error) {
-	var fs syscall.Statfs_t
-	if err := syscall.Statfs(s.config.Data, &fs); err != nil {
-		return 0, errors.Join(errors.New("free space of the data directory"), err)
-	}
-	return fs.Bavail * uint64(fs.Bsize), nil
-}

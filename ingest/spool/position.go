@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"slices"
 
+	"exhibit/internal/disk"
+
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 )
@@ -80,7 +82,7 @@ func (s *Spool) loadPosition() (known bool, err error) {
 			return false, fmt.Errorf("spool: %w", err)
 		}
 	}
-	return known, syncDir(s.o.Dir)
+	return known, disk.SyncDir(s.o.Dir)
 }
 
 func (p *position) parse(b []byte) error {
@@ -130,15 +132,6 @@ func overwrite(path string, b []byte) error {
 	}
 	_, err = f.Write(b)
 	return errors.Join(err, f.Sync(), f.Close())
-}
-
-// syncDir makes a change of names survive a power cut.
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }
 
 // State returns what the last Commit kept beside its mark.

@@ -22,10 +22,10 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
-	"syscall"
 	"time"
 
 	"exhibit/ingest/source"
+	"exhibit/internal/disk"
 )
 
 // Options are the parts of a Spool.
@@ -126,9 +126,9 @@ func Open(o Options) (*Spool, error) {
 		o.Segment = max(min(defaultSegment, o.Max/16), 4<<10)
 	}
 	if o.Free == nil {
-		o.Free = func() (uint64, error) { return free(o.Dir) }
+		o.Free = func() (uint64, error) { return disk.Free(o.Dir) }
 	}
-	if err := errors.Join(os.MkdirAll(o.Dir, 0o700), syncDir(filepath.Dir(o.Dir))); err != nil {
+	if err := errors.Join(os.MkdirAll(o.Dir, 0o700), disk.SyncDir(filepath.Dir(o.Dir))); err != nil {
 		return nil, fmt.Errorf("spool: %w", err)
 	}
 	s := &Spool{o: o, requests: make(chan *request), closing: make(chan struct{}), ended: make(chan struct{}), arrived: make(chan struct{}, 1),
@@ -140,14 +140,6 @@ func Open(o Options) (*Spool, error) {
 	s.tell()
 	go s.run()
 	return s, nil
-}
-
-func free(dir string) (uint64, error) {
-	var fs syscall.Statfs_t
-	if err := syscall.Statfs(dir, &fs); err != nil {
-		return 0, fmt.Errorf("spool: ask for free space: %w", err)
-	}
-	return fs.Bavail * uint64(fs.Bsize), nil
 }
 
 // Append puts the records of one request of a source on disk and returns when they

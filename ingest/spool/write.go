@@ -10,6 +10,8 @@ import (
 	"slices"
 	"syscall"
 	"time"
+
+	"exhibit/internal/disk"
 )
 
 // run writes what is appended. Requests that come while it syncs wait, and share
@@ -242,7 +244,7 @@ func (s *Spool) begin() error {
 	seg.path = filepath.Join(s.o.Dir, segmentName(seg.base, seg.key))
 	f, err := os.OpenFile(seg.path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err == nil {
-		if err = syncDir(s.o.Dir); err != nil {
+		if err = disk.SyncDir(s.o.Dir); err != nil {
 			err = errors.Join(err, f.Close(), os.Remove(seg.path))
 		}
 	}

@@ -111,32 +111,10 @@ func (w *Worker) set(change func(*Status)) {
 
 // Run takes turns until the context ends. Then it commits what it held back.
 func (w *Worker) Run(ctx context.Context) error {
-	failures := 0
-	for {
-		pause := w.feed.Every
-		err := w.Turn(ctx)
-		switch {
-		case ctx.Err() != nil:
-			w.set(func(s *Status) { s.State = Stopped })
-			return w.flush(context.WithoutCancel(ctx))
-		case errors.Is(err, ErrStopped) || w.log.Failed() != nil:
-			err = errors.Join(err, w.log.Failed())
-			w.set(func(s *Status) { s.State, s.Problem = Stopped, err.Error() })
-			return err
-		case err != nil:
-			failures++
-			pause = min(w.feed.Every<<min(failures, 6), 15*time.Minute)
-			w.slog.Error("turn failed", "error", err, "next_in", pause)
-		default:
-			failures = 0
-		}
-		next := w.now().Add(pause)
-		w.set(func(s *Status) { s.Next = next })
-		select {
-		case <-w.after(pause):
-		case <-ctx.Done():
-		}
+	if err := (Turns{Every: w.feed.Every, Longest: 15 * time.Minute, Log: w.log, Now: w.now, After: w.after, Slog: w.slog, Set: w.set}).Run(ctx, w.Turn); err != nil {
+		return err
 	}
+	return w.flush(context.WithoutCancel(ctx))
 }
 
 // Turn reads what is missing, once.

@@ -107,32 +107,8 @@ func (w *Worker) set(change func(*ingest.Status)) {
 
 // Run takes turns until the context ends.
 func (w *Worker) Run(ctx context.Context) error {
-	failures := 0
-	for {
-		pause := w.feed.Every
-		err := w.Turn(ctx)
-		switch {
-		case ctx.Err() != nil:
-			w.set(func(s *ingest.Status) { s.State = ingest.Stopped })
-			return nil
-		case errors.Is(err, ingest.ErrStopped) || w.log.Failed() != nil:
-			err = errors.Join(err, w.log.Failed())
-			w.set(func(s *ingest.Status) { s.State, s.Problem = ingest.Stopped, err.Error() })
-			return err
-		case err != nil:
-			failures++
-			pause = min(w.feed.Every<<min(failures, 6), max(w.feed.Every, 15*time.Minute))
-			w.slog.Error("turn failed", "error", err, "next_in", pause)
-		default:
-			failures = 0
-		}
-		next := w.now().Add(pause)
-		w.set(func(s *ingest.Status) { s.Next = next })
-		select {
-		case <-w.after(pause):
-		case <-ctx.Done():
-		}
-	}
+	turns := ingest.Turns{Every: w.feed.Every, Longest: max(w.feed.Every, 15*time.Minute), Log: w.log, Now: w.now, After: w.after, Slog: w.slog, Set: w.set}
+	return turns.Run(ctx, w.Turn)
 }
 
 // Turn lists the bucket, reads what is new and commits what it proves, once. An

@@ -83,7 +83,7 @@ func part(object []byte, list string, beside ...string) (p parted, err error) {
 	if _, err := dec.ReadToken(); err != nil {
 		return p, err
 	}
-	strange := ""
+	strange, found := "", false
 	for dec.PeekKind() == '"' {
 		name, err := readValue(dec, object)
 		if err != nil {
@@ -93,7 +93,12 @@ func part(object []byte, list string, beside ...string) (p parted, err error) {
 		if err != nil {
 			return p, err
 		}
-		switch key := string(bytes.Trim(name, `"`)); {
+		key := string(bytes.Trim(name, `"`))
+		if key == list && found { // which of them counts is not ours to say
+			return p, fmt.Errorf("%s is there twice", list)
+		}
+		found = found || key == list
+		switch {
 		case key == list && value[0] == '[':
 			p.list = value
 		case key == list && value[0] == 'n':
@@ -139,9 +144,10 @@ func elements(list []byte, each func(element []byte) error) error {
 	return nil
 }
 
-// newDecoder reads JSON in place. Bytes that are not UTF-8 do not spoil a request.
+// newDecoder reads JSON in place. Bytes that are not UTF-8, or a name that is there
+// twice, do not spoil a request: they are the matter of the log record that has them.
 func newDecoder(b []byte) *jsontext.Decoder {
-	return jsontext.NewDecoder(bytes.NewBuffer(b), jsontext.AllowInvalidUTF8(true))
+	return jsontext.NewDecoder(bytes.NewBuffer(b), jsontext.AllowInvalidUTF8(true), jsontext.AllowDuplicateNames(true))
 }
 
 // readValue returns the next value as it stands in b, which dec reads.

@@ -2,11 +2,12 @@ package source
 
 import (
 	"bytes"
-	"cmp"
 	"errors"
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/go-json-experiment/json/jsontext"
 )
 
 // inCarriers lets a kind read its records inside of what carriers put around them:
@@ -17,13 +18,14 @@ import (
 // What is around a record is found by its form alone: stored records are normalised
 // again, and nothing but their bytes is stored of how they came.
 func inCarriers(k Kind) Kind {
-	c := &carrier{normalize: k.Normalize}
+	c := &carrier{normalize: k.Normalize, wraps: k.Wraps}
 	k.Normalize = func(r Record) ([]Result, error) { return c.read(r, 0) }
 	return k
 }
 
 type carrier struct {
 	normalize normalizer
+	wraps     []string
 	readers   readers
 }
 
@@ -36,6 +38,9 @@ func (c *carrier) read(r Record, depth int) ([]Result, error) {
 	}
 	if bytes.HasPrefix(r.Raw, []byte(`{"resourceLogs":`)) {
 		return c.logs(r, depth)
+	}
+	if text := quotedRecord(r.Raw); text != "" {
+		return c.inside(r, text, "", depth)
 	}
 	// Before the kind sees it: a kind that knows no envelope could take what Splunk says
 	// for what happened.
@@ -52,11 +57,12 @@ func (c *carrier) read(r Record, depth int) ([]Result, error) {
 		}
 	}
 	out, err := c.normalize(r)
-	if err == nil || errors.Is(err, ErrSkip) || Reason(err) != ReasonNoType {
+	// Some kinds read carriers of their own, and take what is in one for one record.
+	if err == nil || errors.Is(err, ErrSkip) || Reason(err) != ReasonNoType && Reason(err) != ReasonNotJSON {
 		return out, err
 	}
 	e := c.envelope(r.Raw)
-	for _, text := range []string{e.detail, e.message, e.log, e.event, e.exported} {
+	for _, text := range append([]string{e.detail, e.message, e.log, e.event}, e.exported...) {
 		if text == "" {
 			continue
 		}
@@ -70,9 +76,16 @@ func (c *carrier) read(r Record, depth int) ([]Result, error) {
 	return out, err
 }
 
-// inside reads a record in a carrier. Its events keep the whole of what came.
+// inside reads a record in a carrier, or several. Their events keep the whole of what
+// came.
 func (c *carrier) inside(r Record, text, carrierTime string, depth int) ([]Result, error) {
-	out, err := c.read(Record{Raw: []byte(text), Received: r.Received, Transport: carriedAt(carrierTime, r.Transport)}, depth+1)
+	inner := Record{Raw: []byte(text), Received: r.Received, Transport: carriedAt(carrierTime, r.Transport)}
+	out, err := c.read(inner, depth+1)
+	if err != nil && !errors.Is(err, ErrSkip) {
+		if more, ok := c.several(inner, depth+1); ok {
+			out, err = more, nil
+		}
+	}
 	if len(out) == 0 {
 		return out, err
 	}
@@ -83,11 +96,42 @@ func (c *carrier) inside(r Record, text, carrierTime string, depth int) ([]Resul
 	return out, err
 }
 
+// several reads a text that is not one record but a list, a page, or records one
+// after the other. It reports false when it is not, or when one of them is no event.
+func (c *carrier) several(r Record, depth int) ([]Result, bool) {
+	var out []Result
+	pieces := 0
+	for p, err := range Cut(r.Raw, RecordsOptions{Wraps: c.wraps}) {
+		pieces++
+		if err != nil || p.Bad != "" || pieces > maxHook || len(p.Raw) == len(r.Raw) {
+			return nil, false
+		}
+		events, err := c.read(Record{Raw: p.Raw, Received: r.Received, Transport: r.Transport}, depth)
+		if err != nil && !errors.Is(err, ErrSkip) {
+			return nil, false
+		}
+		out = append(out, events...)
+	}
+	return out, len(out) > 0
+}
+
+// quotedRecord returns the record that was written as a text, which some stores do.
+func quotedRecord(raw []byte) string {
+	if len(raw) == 0 || raw[0] != '"' {
+		return ""
+	}
+	b, err := jsontext.AppendUnquote(nil, raw)
+	if b = bytes.TrimSpace(b); err != nil || !bytes.HasPrefix(b, []byte("{")) {
+		return ""
+	}
+	return string(b)
+}
+
 // An envelope is what a carrier puts around a record: the objects that may be one, as
 // JSON, and what the carrier says of its own.
 type envelope struct {
 	event, detail, message, log string
-	exported                    string // from Splunk, Elasticsearch or another store of logs
+	exported                    []string // from Splunk, Elasticsearch, queues and other stores of logs
 	id, time                    string
 	strange                     bool // has what Splunk's envelope has not
 }
@@ -124,8 +168,11 @@ func (e *envelope) member(f *fields, name string) {
 		e.message = objectText(f)
 	case "log":
 		e.log = objectText(f)
-	case "_raw", "result", "_source", "original", "json":
-		e.exported = cmp.Or(e.exported, objectText(f))
+	case "_raw", "raw", "result", "_source", "original", "json", "jsonPayload", "textPayload",
+		"body", "payload", "value", "data", "full_log", "short_message", "full_message":
+		if text := objectText(f); text != "" {
+			e.exported = append(e.exported, text)
+		}
 	case "id":
 		e.id = f.text()
 	case "timestamp", "@timestamp", "date", "_time":
@@ -135,13 +182,13 @@ func (e *envelope) member(f *fields, name string) {
 	}
 }
 
-// objectText returns the next value when it is an object, or the text of one.
+// objectText returns the next value when it is an object or a list, or the text of one.
 func objectText(f *fields) string {
 	v := f.value()
 	if strings.HasPrefix(v, `"`) {
 		v = strings.TrimSpace(f.string(v))
 	}
-	if !strings.HasPrefix(v, "{") {
+	if !strings.HasPrefix(v, "{") && !strings.HasPrefix(v, "[") {
 		return ""
 	}
 	return v

@@ -34,6 +34,10 @@ func carriers(t testing.TB, raw string) map[string]string {
 		"EventBridge":   `{"version":"0","id":"6a7e8feb","detail-type":"AuditLog","source":"x","account":"1","time":"2023-11-14T22:13:20Z","region":"r","resources":[],"detail":` + raw + `}`,
 		"Datadog":       `{"ddsource":"x","ddtags":"a:b","hostname":"h","service":"s","message":` + text + `}`,
 		"a collector":   `{"@timestamp":"2023-11-14T22:13:20Z","log":` + text + `}`,
+		"a text":        text,
+		"a queue":       `{"messageId":"m","body":` + text + `,"attributes":{}}`,
+		"a list":        `{"topic":"t","value":[` + raw + `]}`,
+		"two lines":     `{"message":` + quoted(t, raw+"\n"+raw+"\n") + `}`,
 		"two of them":   `{"event":{"message":` + text + `},"time":1700000000}`,
 	}
 }
@@ -55,11 +59,12 @@ func TestCarriers(t *testing.T) {
 			seen++
 			for carrier, text := range carriers(t, string(raw)) {
 				out, err := k.Normalize(source.Record{Raw: []byte(text), Received: received})
-				if err != nil || len(out) != 1 {
+				events := 1 + strings.Count(carrier, "two lines")
+				if err != nil || len(out) != events {
 					t.Errorf("%s in %s: %d events, %v\n%s", name, carrier, len(out), err, text)
 					continue
 				}
-				e, want := out[0].Event, bare[0].Event
+				e, want := out[events-1].Event, bare[0].Event
 				if e.Raw != text {
 					t.Errorf("%s in %s: the event keeps %s", name, carrier, e.Raw)
 				}

@@ -50,7 +50,7 @@ func (c *cutter) isLines() bool {
 	w := c.peek(window)
 	if w[0] == '[' {
 		next := bytes.TrimLeft(w[1:], " \t\r\n")
-		return len(next) > 0 && bytes.IndexByte([]byte("{[]"), next[0]) < 0
+		return len(next) > 0 && bytes.IndexByte([]byte(`{[]"`), next[0]) < 0
 	}
 	if w[0] != '{' {
 		return true

@@ -42,7 +42,7 @@ func hcpTerraform() Kind {
 			event.Other:            logged,
 		},
 		Lacks:     []string{"actor.email", "ip", "user_agent", "session_id", "scope.account", "changes"},
-		Wraps:     []string{"data", "events"},
+		Wraps:     listsOr(),
 		Normalize: h.normalize,
 		rules:     h.rules,
 		NewPuller: newHCPPuller,

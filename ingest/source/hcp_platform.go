@@ -37,7 +37,7 @@ func hcpPlatform() Kind {
 			event.Other:            logged,
 		},
 		Lacks:     []string{"session_id", "scope.workspace", "scope.account", "changes"},
-		Wraps:     []string{"logEvents", "events"},
+		Wraps:     listsOr(),
 		Normalize: h.normalize,
 		rules:     h.rules,
 	}

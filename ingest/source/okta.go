@@ -37,7 +37,7 @@ func okta() Kind {
 			event.Other:            logged,
 		},
 		Lacks:     []string{"organisation", "scope.workspace", "scope.project", "scope.account"},
-		Wraps:     []string{"data.events", "events"},
+		Wraps:     listsOr("data.events"),
 		Normalize: o.normalize,
 		NewPuller: newOktaPuller,
 		rules:     o.rules,

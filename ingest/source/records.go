@@ -81,3 +81,10 @@ func Cut(body []byte, opt RecordsOptions) iter.Seq2[Piece, error] {
 		}
 	}
 }
+
+// listsOr returns what Kind.Wraps is where a kind's records have no lists of these
+// names: its own keys, and those under which APIs, stores of logs and collectors hold
+// records.
+func listsOr(own ...string) []string {
+	return append(own, "events", "data", "logs", "Records", "records", "value", "results", "items", "entries", "hits.hits", "logEvents")
+}

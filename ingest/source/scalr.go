@@ -41,7 +41,7 @@ func scalr() Kind {
 			event.Other:            logged,
 		},
 		Lacks:     []string{"actor.impersonator", "scope.account", "changes"},
-		Wraps:     []string{"events", "logs", "data"},
+		Wraps:     listsOr(),
 		Normalize: s.normalize,
 		rules:     s.rules,
 	}

@@ -45,8 +45,10 @@ func (h *Handler) admit(r *http.Request) (sender, *fault) {
 	return who, nil
 }
 
+// tokenEnded answers as RFC 6750 (section 3.1) has it for a token that is known and no
+// longer good. EventBridge keeps what is answered with 401 and drops what is with 403.
 func tokenEnded(err error) *fault {
-	return &fault{status: http.StatusForbidden, code: hecDisabled, why: whyEnded, text: err.Error()}
+	return &fault{status: http.StatusUnauthorized, code: hecDisabled, why: whyEnded, text: err.Error()}
 }
 
 // tokenOf finds the token in a request: in Authorization, in the way of any of the
@@ -156,7 +158,7 @@ func (r *refusals) limit(from string, f *fault) *fault {
 	if limit.AllowN(now, 1) {
 		return f
 	}
-	return &fault{status: http.StatusTooManyRequests, code: hecBusy, why: whyTooMany, text: "too many requests without a token that is known", retry: refusalsAtOnce * refusalEvery}
+	return &fault{status: http.StatusTooManyRequests, code: hecFull, why: whyTooMany, text: "too many requests without a token that is known", retry: refusalsAtOnce * refusalEvery}
 }
 
 // sweep forgets whom nothing is held against any more; callers hold the lock.

@@ -74,13 +74,13 @@ func (h *Handler) readFault(err error) *fault {
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return &fault{status: http.StatusServiceUnavailable, code: hecBusy, why: whySlow, text: "the body came too slowly; send it again", retry: time.Second, cause: err}
 	case errors.Is(err, errTooMany):
-		return &fault{status: http.StatusRequestEntityTooLarge, code: hecTooLarge, why: whyTooLarge, text: fmt.Sprintf("there are more than %d records in the request: send fewer at once", h.Limits.Records)}
+		return &fault{status: http.StatusRequestEntityTooLarge, code: hecFormat, why: whyTooLarge, text: fmt.Sprintf("there are more than %d records in the request: send fewer at once", h.Limits.Records)}
 	case errors.Is(err, errNoShare):
-		return &fault{status: http.StatusRequestEntityTooLarge, code: hecTooLarge, why: whyTooLarge, text: "the request takes too much memory: send less at once"}
+		return &fault{status: http.StatusRequestEntityTooLarge, code: hecFormat, why: whyTooLarge, text: "the request takes too much memory: send less at once"}
 	case errors.Is(err, errTooLarge), errors.As(err, &tooLong):
 		text := fmt.Sprintf("the body is larger than %d MiB, %d MiB uncompressed, or %d times itself: send less at once",
 			h.Limits.Packed>>20, h.Limits.Plain>>20, h.Limits.Ratio)
-		return &fault{status: http.StatusRequestEntityTooLarge, code: hecTooLarge, why: whyTooLarge, text: text}
+		return &fault{status: http.StatusRequestEntityTooLarge, code: hecFormat, why: whyTooLarge, text: text}
 	}
 	// Nothing of it was kept.
 	return &fault{status: http.StatusBadRequest, code: hecFormat, why: whyCut, text: "the body ended too early", cause: err}

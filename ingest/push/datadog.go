@@ -31,10 +31,17 @@ func (h *Handler) takeDatadog(w http.ResponseWriter, r *http.Request, who sender
 	return nil
 }
 
+// refuseDatadog answers as Datadog does: 401 when there is no key, 403 when it is wrong.
+// Its own limits (5 MB, 1,000 logs, 1 MB for each) are lower than those here.
+// https://docs.datadoghq.com/api/latest/logs/send-logs/
 func refuseDatadog(w http.ResponseWriter, r *http.Request, f *fault) {
+	status := f.status
+	if f.why == whyToken || f.why == whyEnded {
+		status = http.StatusForbidden
+	}
 	if !strings.HasPrefix(r.URL.Path, "/api/v2/") {
-		answer(w, f.status, `{"error":{"code":`+quote(http.StatusText(f.status))+`,"message":`+quote(f.text)+`}}`)
+		answer(w, status, `{"code":`+strconv.Itoa(status)+`,"message":`+quote(f.text)+`}`)
 		return
 	}
-	answer(w, f.status, `{"errors":[{"status":"`+strconv.Itoa(f.status)+`","title":`+quote(http.StatusText(f.status))+`,"detail":`+quote(f.text)+`}]}`)
+	answer(w, status, `{"errors":[{"status":"`+strconv.Itoa(status)+`","title":`+quote(http.StatusText(status))+`,"detail":`+quote(f.text)+`}]}`)
 }

@@ -1,6 +1,7 @@
 package push_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -49,6 +50,22 @@ func TestDatadog(t *testing.T) {
 		out, err := k.Normalize(source.Record{Raw: []byte(a), Received: start})
 		if err != nil || out[0].Event.Action != "login" {
 			t.Errorf("%s: got %v, %v", name, out, err)
+		}
+	}
+}
+
+// Senders tell a key that is missing from a wrong one.
+func TestDatadogRefusals(t *testing.T) {
+	x := newRig(t, push.Limits{})
+	for _, c := range []struct{ path, key, answer string }{
+		{"/api/v2/logs", "", `401 {"errors":[{"status":"401","title":"Unauthorized","detail":"Token is required"}]}`},
+		{"/api/v2/logs", "exh_nonsense", `403 {"errors":[{"status":"403","title":"Forbidden","detail":"the token is not known"}]}`},
+		{"/api/v2/logs", x.tokens["revoked"], `403 {"errors":[{"status":"403","title":"Forbidden","detail":"the token was revoked"}]}`},
+		{"/v1/input", "exh_nonsense", `403 {"code":403,"message":"the token is not known"}`},
+	} {
+		status, body, _ := x.post("", c.path, []byte("{}"), "DD-API-KEY", c.key)
+		if got := fmt.Sprint(status, " ", body); got != c.answer {
+			t.Errorf("%s with %q: got %s, want %s", c.path, c.key, got, c.answer)
 		}
 	}
 }

@@ -55,7 +55,7 @@ func spoolFault(err error) *fault {
 	case errors.As(err, &full):
 		f.why, f.text, f.retry, f.code = whyFull, "there is no room for more records; send them again later", full.RetryAfter, hecBusy
 	case errors.Is(err, spool.ErrTooLarge):
-		return &fault{status: http.StatusRequestEntityTooLarge, code: hecTooLarge, why: whyTooLarge, text: "the request is too large; send fewer records at once", cause: err}
+		return &fault{status: http.StatusRequestEntityTooLarge, code: hecFormat, why: whyTooLarge, text: "the request is too large; send fewer records at once", cause: err}
 	}
 	return f
 }

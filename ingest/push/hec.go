@@ -11,8 +11,12 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// The codes of Splunk's HTTP Event Collector.
-// https://docs.splunk.com/Documentation/Splunk/latest/Data/TroubleshootHTTPEventCollector
+// The codes of Splunk's HTTP Event Collector, as the table of "Possible error codes" has
+// them, 0 to 27, with their texts and statuses. Those that are left out are of things
+// that Exhibit does not have: indexes (7), tokens without acks (14), a check of tokens by
+// health (21, 22), warnings (24, 25). For too large a request there is none: it is
+// an invalid format (6) with the status that HTTP has for it.
+// https://help.splunk.com/en/splunk-enterprise/get-data-in/collect-http-event-data/troubleshoot-http-event-collector
 const (
 	hecSuccess        = 0
 	hecDisabled       = 1
@@ -31,7 +35,7 @@ const (
 	hecQuery          = 16
 	hecHealthy        = 17
 	hecQueuesAreFull  = 18
-	hecTooLarge       = 27
+	hecFull           = 26
 	channelHeader     = "X-Splunk-Request-Channel"
 	channelTextLength = 36
 )
@@ -71,8 +75,8 @@ func hecAnswer(code int) (status int, text string) {
 		return http.StatusOK, "HEC is healthy"
 	case hecQueuesAreFull:
 		return http.StatusServiceUnavailable, "HEC is unhealthy, queues are full"
-	case hecTooLarge:
-		return http.StatusRequestEntityTooLarge, "Request entity too large"
+	case hecFull:
+		return http.StatusTooManyRequests, "HEC queue is at capacity and cannot process any more requests"
 	}
 	return http.StatusInternalServerError, "Internal server error"
 }
@@ -225,8 +229,8 @@ func (h *Handler) takeHECAck(w http.ResponseWriter, r *http.Request, who sender,
 		return &fault{status: status, code: hecNoChannel, why: whyMalformed, text: text, kept: true}
 	}
 	if len(b.data) > maxAsked {
-		status, text := hecAnswer(hecTooLarge)
-		return &fault{status: status, code: hecTooLarge, why: whyTooLarge, text: text, kept: true}
+		_, text := hecAnswer(hecFormat)
+		return &fault{status: http.StatusRequestEntityTooLarge, code: hecFormat, why: whyTooLarge, text: text, kept: true}
 	}
 	var asked struct {
 		Acks []uint64 `json:"acks"`
@@ -265,7 +269,11 @@ func refuseHEC(w http.ResponseWriter, _ *http.Request, f *fault) {
 		code = hecInternal // a fault without a code is no success
 	}
 	status, text := hecAnswer(code)
-	if code == hecInternal || f.status == http.StatusTooManyRequests || f.status == http.StatusUnsupportedMediaType {
+	switch f.status {
+	case http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType:
+		status = f.status // senders look at it, and there is no code of Splunk's for it
+	}
+	if code == hecInternal {
 		status = f.status
 	}
 	out := `{"text":` + quote(text) + `,"code":` + strconv.Itoa(code)

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -92,6 +93,29 @@ func TestHECTokens(t *testing.T) {
 	}
 	if len(x.spool.records) > 0 {
 		t.Error("something was kept")
+	}
+}
+
+// The status says what the code does, but for what Splunk has no code.
+func TestHECStatuses(t *testing.T) {
+	x := newRig(t, push.Limits{Records: 1})
+	event := []byte(`{"event":"x"}`)
+	for want, headers := range map[string][]string{
+		`413 {"text":"Invalid data format","code":6}`: nil,
+		`415 {"text":"Invalid data format","code":6}`: {"Content-Encoding", "br"},
+	} {
+		status, body, _ := x.post("json", "/services/collector/event", slices.Concat(event, event), headers...)
+		if got := fmt.Sprint(status, " ", body); got != want {
+			t.Errorf("got %s, want %s", got, want)
+		}
+	}
+	got := ""
+	for range 21 {
+		status, body, _ := x.post("", "/services/collector/event", event)
+		got = fmt.Sprint(status, " ", body)
+	}
+	if want := `429 {"text":"HEC queue is at capacity and cannot process any more requests","code":26}`; got != want {
+		t.Errorf("got %s, want %s", got, want)
 	}
 }
 

@@ -9,7 +9,11 @@ import (
 
 // takeIngest takes lines, arrays, pages or single objects of JSON, and what Amazon
 // EventBridge and event hooks send. A body that is none of them is kept and answered
-// like any other: EventBridge drops what is answered with 400.
+// like any other: EventBridge drops it else. It sends again after 401, 407, 409, 429,
+// 5xx and 5 seconds without an answer, and waits as Retry-After says; event hooks of
+// Okta send once more after 3 seconds or an error.
+// https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-api-destinations.html
+// https://developer.okta.com/docs/concepts/event-hooks/
 func (h *Handler) takeIngest(w http.ResponseWriter, r *http.Request, who sender, b *body) *fault {
 	cut := h.batch(b)
 	if _, f := h.keep(who, cut, cut.pieces(b.data, who.kind.Wraps)); f != nil {

@@ -41,7 +41,7 @@ func TestTokens(t *testing.T) {
 		{"empty", "/ingest/json", []string{"Authorization", "Bearer "}, 401},
 		{"digest", "/ingest/json", []string{"Authorization", "Digest username=x"}, 401},
 		{"bad base64", "/ingest/json", []string{"Authorization", "Basic !"}, 401},
-		{"revoked", "/ingest/json", []string{"Authorization", "Bearer " + x.tokens["revoked"]}, 403},
+		{"revoked", "/ingest/json", []string{"Authorization", "Bearer " + x.tokens["revoked"]}, 401},
 		{"another source", "/ingest/okta", []string{"Authorization", "Bearer " + good}, 403},
 		{"a source that is not there", "/ingest/nothing", []string{"Authorization", "Bearer " + good}, 403},
 		{"a source that is no longer configured", "/ingest/removed", []string{"Authorization", "Bearer " + x.tokens["removed"]}, 403},
@@ -76,18 +76,18 @@ func TestTokens(t *testing.T) {
 // be anybody.
 func TestExpired(t *testing.T) {
 	x := newRig(t, push.Limits{})
-	send := func(of, path string) {
+	send := func(of, path string, want int) {
 		t.Helper()
-		if status, answer, _ := x.post(of, path, []byte("{}")); status != 403 {
+		if status, answer, _ := x.post(of, path, []byte("{}")); status != want {
 			t.Errorf("%s at %s got %d %s", of, path, status, answer)
 		}
 	}
-	send("revoked", "/ingest/json")
-	send("expired", "/ingest/okta")
+	send("revoked", "/ingest/json", 401)
+	send("expired", "/ingest/okta", 403)
 	if len(x.spool.refused) > 0 {
 		t.Errorf("missing at %v", x.spool.refused)
 	}
-	send("expired", "/ingest/json")
+	send("expired", "/ingest/json", 401)
 	if strings.Join(x.spool.refused, ",") != "json" || counted(x, "token expired or revoked") != 2 {
 		t.Errorf("missing at %v; counted %v", x.spool.refused, x.Counts())
 	}

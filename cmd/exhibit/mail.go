@@ -187,8 +187,8 @@ func (w *writer) mailing(ctx context.Context, maker *reports.Maker, packs *repor
 	return runner, shown, nil
 }
 
-// bucketTimeout is how long a pack may be on its way into a bucket.
-const bucketTimeout = time.Hour
+// bucketTimeout is how long a small pack may be on its way into a bucket.
+const bucketTimeout = 5 * time.Minute
 
 // polled reports whether a source is asked for what it has, or read from a bucket.
 func (s *installation) polled(name string) bool {

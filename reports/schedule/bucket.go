@@ -18,10 +18,14 @@ import (
 
 // Buckets puts packs into buckets that the configuration names.
 type Buckets struct {
-	URLs    map[string]string // by name, as bucket.Open takes them
-	Packs   func(id string) (*os.File, error)
-	Timeout time.Duration // of one pack
+	URLs  map[string]string // by name, as bucket.Open takes them
+	Packs func(id string) (*os.File, error)
+	// Timeout is how long a pack may take, beside a second for each slowest bytes of it.
+	Timeout time.Duration
 }
+
+// slowest is how many bytes a second a bucket must take at the least.
+const slowest = 1 << 20
 
 // The metadata of an object that has the pack's SHA-256.
 const digestKey = "sha256"
@@ -36,7 +40,7 @@ func (b Buckets) Send(ctx context.Context, p Parcel) Outcome {
 		return Outcome{State: Failed, Reply: fmt.Sprintf("the configuration has no bucket %q (mail.buckets)", name)}
 	}
 	key := packName(p)
-	ctx, cancel := context.WithTimeout(ctx, b.Timeout)
+	ctx, cancel := context.WithTimeout(ctx, b.Timeout+time.Duration(p.Letter.Size/slowest)*time.Second)
 	defer cancel()
 	place, err := b.put(ctx, address, key, p)
 	switch {

@@ -93,7 +93,7 @@ func TestBucketIsTriedAgain(t *testing.T) {
 	server.Stop()
 	tick := func() Delivery {
 		t.Helper()
-		if err := r.Tick(t.Context()); err != nil {
+		if err := errors.Join(r.Tick(t.Context()), r.Put(t.Context())); err != nil {
 			t.Fatal(err)
 		}
 		list := deliveriesOf(t, m)

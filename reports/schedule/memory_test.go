@@ -6,12 +6,14 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 )
 
 // memory keeps records for tests of what a runner does. It answers as the store does.
 type memory struct {
+	mu         sync.Mutex // protects all of it where a runner runs
 	schedules  []Schedule
 	runs       []Run // newest states
 	deliveries []Delivery
@@ -21,15 +23,21 @@ type memory struct {
 }
 
 func (m *memory) Schedules(context.Context) ([]Schedule, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	return slices.Clone(m.schedules), nil
 }
 
 func (m *memory) Runs(_ context.Context, since time.Time) ([]Run, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	touched := m.touched(since)
 	return slices.DeleteFunc(slices.Clone(m.runs), func(r Run) bool { return r.At.Before(since) && !touched[r.ID()] }), nil
 }
 
 func (m *memory) RunIDs(context.Context) (ids []string, err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	for _, r := range m.runs {
 		ids = append(ids, r.ID())
 	}
@@ -37,6 +45,8 @@ func (m *memory) RunIDs(context.Context) (ids []string, err error) {
 }
 
 func (m *memory) Deliveries(_ context.Context, since time.Time) ([]Delivery, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	touched := m.touched(since)
 	return slices.DeleteFunc(slices.Clone(m.deliveries), func(d Delivery) bool { return !touched[d.Run] }), nil
 }
@@ -72,6 +82,8 @@ func (m *memory) add() error {
 }
 
 func (m *memory) AddSchedule(_ context.Context, s Schedule) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	m.schedules = append(m.schedules, s)
 	return nil
 }
@@ -80,6 +92,8 @@ func (m *memory) AddRun(_ context.Context, r Run) error {
 	if err := m.add(); err != nil {
 		return err
 	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	put(m, &m.runs, r.ID(), r)
 	return nil
 }
@@ -88,6 +102,8 @@ func (m *memory) AddDelivery(_ context.Context, d Delivery) error {
 	if err := m.add(); err != nil {
 		return err
 	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	put(m, &m.deliveries, d.Run+"\x00"+d.Target, d)
 	return nil
 }

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 )
 
 // Times that a runner goes by.
@@ -48,30 +50,50 @@ type Runner struct {
 	// since is from when on the next tick reads runs and deliveries: a while before the
 	// last tick that did all there was to do. What was unfinished then had changed in
 	// that while, as no try waits longer. Zero: all, as the process has just begun.
-	since time.Time
+	since    time.Time
+	putSince time.Time     // the same of Put
+	put      chan struct{} // Tick tells Put that there is something to do
 }
 
 // remember is longer than any run or delivery goes without a change before it is
 // settled, and as long as mails tell of failures.
 const remember = failingFor + deferFor
 
-// Run looks at what is due until the context ends.
+// Run looks at what is due until the context ends. Mails go out in a loop of their own:
+// a directory or bucket that hangs holds up no mail.
 func (r *Runner) Run(ctx context.Context) error {
-	for {
-		if err := r.Tick(ctx); err != nil && ctx.Err() == nil {
-			r.Slog.Error("schedules stand still", "error", err)
+	r.put = make(chan struct{}, 1)
+	var group errgroup.Group
+	group.Go(func() error {
+		for {
+			if err := r.Tick(ctx); err != nil && ctx.Err() == nil {
+				r.Slog.Error("schedules stand still", "error", err)
+			}
+			select {
+			case <-r.After(tick):
+			case <-r.Wake:
+			case <-ctx.Done():
+				return nil
+			}
 		}
-		select {
-		case <-r.After(tick):
-		case <-r.Wake:
-		case <-ctx.Done():
-			return nil
+	})
+	group.Go(func() error {
+		for {
+			select {
+			case <-r.put:
+			case <-ctx.Done():
+				return nil
+			}
+			if err := r.Put(ctx); err != nil && ctx.Err() == nil {
+				r.Slog.Error("packs are not put into their places", "error", err)
+			}
 		}
-	}
+	})
+	return group.Wait()
 }
 
-// Tick does all that can be done now. An error says that the records could not be
-// read or written: nothing was done unrecorded, and the next tick goes on.
+// Tick does all that can be done now but what Put does. An error says that the records
+// could not be read or written: nothing was done unrecorded, and the next tick goes on.
 func (r *Runner) Tick(ctx context.Context) error {
 	started := r.Now()
 	book, err := Read(ctx, r.Records, r.since)
@@ -86,10 +108,11 @@ func (r *Runner) Tick(ctx context.Context) error {
 	for _, id := range ids {
 		ran[id] = true
 	}
-	var errs []error
+	errs := []error{r.redate(ctx, book)}
 	for _, history := range book.Histories {
 		errs = append(errs, r.begin(ctx, book, ran, history))
 	}
+	waiting := false // for Put
 	for _, run := range book.Runs {
 		if err := ctx.Err(); err != nil {
 			return err
@@ -100,14 +123,47 @@ func (r *Runner) Tick(ctx context.Context) error {
 		}
 		made, err := r.make(ctx, book, history, run)
 		if err == nil && made.State == Made {
-			err = r.deliver(ctx, book, history[len(history)-1], made)
+			var stored bool
+			stored, err = r.deliver(ctx, book, history[len(history)-1], made)
+			waiting = waiting || stored
 		}
 		errs = append(errs, err)
+	}
+	if waiting {
+		select {
+		case r.put <- struct{}{}:
+		default: // it is at work, or told already
+		}
 	}
 	if err := errors.Join(errs...); err != nil {
 		return err
 	}
 	r.since = started.Add(-remember)
+	return nil
+}
+
+// ahead is how far a version may lie in the future without a clock that was wrong.
+const ahead = time.Minute
+
+// redate lets the newest version of a schedule hold from now on where a clock that was
+// ahead made it: somebody asked for it already, and what it changes or stops must not
+// go on until then.
+func (r *Runner) redate(ctx context.Context, book *Book) error {
+	now := r.Now().UTC()
+	for i, history := range book.Histories {
+		s := history[len(history)-1]
+		if s.At.Sub(now) <= ahead {
+			continue
+		}
+		was := s.At
+		s.Version, s.At = s.Version+1, now
+		if err := r.Records.AddSchedule(ctx, s); err != nil {
+			return err
+		}
+		book.Histories[i] = append(history, s)
+		r.note(ctx, Entry{Action: "schedule.redate", OK: true, Type: "schedule", ID: s.ID, Name: s.Name,
+			Details: fmt.Sprintf("Version %d was made by a clock that was ahead, which said %s. Version %d is the same and holds from now on.", s.Version-1, was.Format(time.RFC3339), s.Version)})
+	}
 	return nil
 }
 
@@ -201,132 +257,4 @@ func (r *Runner) note(ctx context.Context, e Entry) {
 	if err := r.Diary(ctx, e); err != nil {
 		r.Slog.Error("act not recorded", "action", e.Action, "error", err)
 	}
-}
-
-// deliver moves each delivery of a run on by one step.
-func (r *Runner) deliver(ctx context.Context, book *Book, newest Schedule, run Run) error {
-	var errs []error
-	for _, target := range run.Targets {
-		d, there := book.Delivery(run.ID(), target)
-		if !there {
-			d = Delivery{Run: run.ID(), Target: target, Number: -1}
-			if err := r.add(ctx, &d, func(d *Delivery) { d.State, d.Since = Queued, d.At }); err != nil {
-				errs = append(errs, err)
-				continue
-			}
-		}
-		if d.State.Settled() || d.State == Deferred && r.Now().Before(d.Next) {
-			continue
-		}
-		errs = append(errs, r.send(ctx, newest, run, d))
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-	}
-	return errors.Join(errs...)
-}
-
-// add writes the next state of a delivery.
-func (r *Runner) add(ctx context.Context, d *Delivery, change func(*Delivery)) error {
-	next := *d
-	next.Number, next.At, next.Next, next.Reply, next.Note = d.Number+1, r.Now().UTC(), time.Time{}, "", ""
-	change(&next)
-	if err := r.Records.AddDelivery(ctx, next); err != nil {
-		return err
-	}
-	*d = next
-	return nil
-}
-
-// send has one conversation about a delivery.
-func (r *Runner) send(ctx context.Context, newest Schedule, run Run, d Delivery) error {
-	post, domains := r.Post, r.Domains
-	if run.Schedule == Checkpoint {
-		domains = nil // the configuration names these addresses itself
-	}
-	switch {
-	case strings.HasPrefix(d.Target, directoryPrefix):
-		post = r.Directories
-	case strings.HasPrefix(d.Target, bucketPrefix):
-		post = r.Buckets
-	default:
-		if err := CheckAddress(d.Target, domains); err != nil {
-			return r.skip(ctx, d, err.Error())
-		}
-	}
-	stored := strings.HasPrefix(d.Target, directoryPrefix) || strings.HasPrefix(d.Target, bucketPrefix)
-	if newest.State == Removed {
-		return r.skip(ctx, d, "the schedule was removed before this was sent")
-	}
-	if stored && run.Pack == "" {
-		return r.skip(ctx, d, "there is no pack to put there")
-	}
-	if err := r.add(ctx, &d, func(next *Delivery) {
-		next.State, next.Attempt, next.MessageID = Sending, d.Attempt+1, messageID(d, r.MailDomain)
-		switch {
-		case d.State == Sending:
-			next.Unsure = true
-			next.Note = "Exhibit stopped during the conversation, so it is not known whether the server took the mail: it goes out again with the same Message-ID."
-		case d.Unsure:
-			next.Note = maySent
-		}
-	}); err != nil {
-		return err
-	}
-	outcome := post.Send(ctx, Parcel{Letter: run.Letter, To: d.Target, MessageID: d.MessageID, At: d.At, Pack: run.Pack, Attach: run.Letter.Attach})
-	// How it ended must be on record even when we are being stopped.
-	return r.record(context.WithoutCancel(ctx), run, d, outcome)
-}
-
-// maySent is said of each state after a conversation whose end is not known.
-const maySent = "The end of an earlier conversation is not known: the mail may have been sent."
-
-func (r *Runner) record(ctx context.Context, run Run, d Delivery, outcome Outcome) error {
-	unsure := d.Unsure
-	err := r.add(ctx, &d, func(d *Delivery) {
-		d.State, d.Reply, d.Note = outcome.State, outcome.Reply, outcome.Note
-		switch {
-		case outcome.Lost:
-			d.Unsure = true
-			d.Note = "The server's answer was lost: the mail may have been sent. " + d.Note
-		case unsure && outcome.State == Sent:
-			d.Note = "Sent again with the same Message-ID, because it was not known whether an earlier one was taken. " + d.Note
-		case unsure:
-			d.Note = maySent + " " + d.Note
-		}
-		d.Note = strings.TrimSpace(d.Note)
-		if outcome.State != Deferred {
-			return
-		}
-		if d.At.Sub(d.Since) >= deferFor && d.Attempt >= minTries {
-			d.State, d.Note = Failed, strings.TrimSpace(fmt.Sprintf("Given up after two days and %d tries. %s", d.Attempt, d.Note))
-			return
-		}
-		if d.Unsure {
-			d.Note += " It goes out again with the same Message-ID."
-		}
-		d.Next = d.At.Add(min(maxWait, firstWait<<min(d.Attempt-1, 6)))
-	})
-	if err != nil {
-		return err
-	}
-	if d.State.Settled() {
-		r.note(ctx, Entry{Action: "delivery." + string(d.State), OK: d.State == Sent, Type: "delivery", ID: d.MessageID, Name: d.Target,
-			Details: run.Letter.Name + ", " + run.Span.Words() + ". " + d.Reply + " " + d.Note})
-	}
-	return nil
-}
-
-func (r *Runner) skip(ctx context.Context, d Delivery, why string) error {
-	unsure := d.Unsure || d.State == Sending // Exhibit stopped during a conversation
-	if err := r.add(ctx, &d, func(d *Delivery) {
-		d.State, d.Note, d.Unsure = Skipped, why, unsure
-		if unsure {
-			d.Note += ". " + maySent
-		}
-	}); err != nil {
-		return err
-	}
-	r.note(ctx, Entry{Action: "delivery.skipped", Type: "delivery", ID: d.Run, Name: d.Target, Details: d.Note})
-	return nil
 }

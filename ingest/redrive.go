@@ -8,7 +8,11 @@ import (
 	"io"
 
 	"exhibit/ingest/source"
+	"exhibit/internal/event"
+	"exhibit/internal/ledger"
 	"exhibit/internal/store"
+
+	"golang.org/x/mod/sumdb/tlog"
 )
 
 // A Redrive takes rejects that are stored through the pipeline again: after a fix of
@@ -114,9 +118,9 @@ func (x *redriving) group(ctx context.Context, snap store.Snapshot, list []store
 	if err := ctx.Err(); err != nil {
 		return context.Cause(ctx)
 	}
-	keys := make([]store.RejectKey, len(list))
+	keys, leaves := make([]store.RejectKey, len(list)), make([]tlog.Hash, len(list))
 	for i := range list {
-		keys[i] = store.Key(&list[i].Reject)
+		keys[i], leaves[i] = store.Key(&list[i].Reject), event.Leaf(list[i].AppendLine(nil))
 	}
 	kind, known := x.KindOf(list[0].Source)
 	if !known {
@@ -139,7 +143,7 @@ func (x *redriving) group(ctx context.Context, snap store.Snapshot, list []store
 			x.result.Cut++
 			continue
 		}
-		again := &retried{keys: keys[first:i]}
+		again := &retried{keys: keys[first:i], leaves: leaves[first:i]}
 		if err := p.retry(source.Record{Raw: []byte(raw), Received: list[first].Received}, again); err != nil {
 			return err
 		}
@@ -178,13 +182,13 @@ func (x *redriving) commit(ctx context.Context, p Parcel) error {
 	hopeless := make(map[*retried]bool)
 	for _, r := range p.retried {
 		switch judged.outcome(r) {
-		case store.ResolvedEvent:
+		case ledger.ResolvedEvent:
 			x.result.Events++
-		case store.ResolvedDuplicate:
+		case ledger.ResolvedDuplicate:
 			x.result.Duplicates++
-		case store.ResolvedSkipped:
+		case ledger.ResolvedSkipped:
 			x.result.Skipped++
-		case store.ResolvedConflict:
+		case ledger.ResolvedConflict:
 			if hopeless[r] = judged.hopeless(r); hopeless[r] {
 				continue
 			}

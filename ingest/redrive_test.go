@@ -21,6 +21,8 @@ import (
 	"exhibit/internal/engine/enginetest"
 	"exhibit/internal/event"
 	"exhibit/internal/store"
+
+	"golang.org/x/mod/sumdb/tlog"
 )
 
 // brokenKind is toyKind that does not know what begins with "new:".
@@ -202,6 +204,7 @@ func (w *writer) checkRedriven(received time.Time) {
 		}
 		got = append(got, r.Resolved.Outcome+" "+r.Resolved.ID)
 	}
+	w.checkResolved(list)
 	slices.Sort(got)
 	want := []string{"conflict id3", "duplicate id1", "duplicate id2", "event id33", "event id4", "event id5", "skipped "}
 	if !slices.Equal(got, want) {
@@ -210,6 +213,31 @@ func (w *writer) checkRedriven(received time.Time) {
 	all := w.rejects(store.RejectsAll)
 	if len(all) != 3 {
 		w.t.Errorf("got %v", all)
+	}
+}
+
+// checkResolved looks whether the ledger names the rejects that are resolved, each
+// under its outcome in the record that the store has for it, and no others.
+func (w *writer) checkResolved(list []store.StoredReject) {
+	w.t.Helper()
+	type said struct {
+		seq     uint64
+		outcome string
+	}
+	named := map[tlog.Hash]said{}
+	for _, r := range w.log.Head().State.Resolved {
+		for _, leaf := range r.Leaves {
+			named[leaf] = said{r.Seq, r.Outcome}
+		}
+	}
+	if len(named) != len(list) {
+		w.t.Errorf("the ledger names %d resolved rejects of %d", len(named), len(list))
+	}
+	for i := range list {
+		r := &list[i]
+		if got, want := named[event.Leaf(r.AppendLine(nil))], (said{r.Resolved.Batch, r.Resolved.Outcome}); got != want {
+			w.t.Errorf("reject %x %s: the ledger says %+v, the store %+v", r.SHA256[:4], r.Reason, got, want)
+		}
 	}
 }
 

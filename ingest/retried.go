@@ -1,19 +1,25 @@
 package ingest
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 
+	"exhibit/internal/ledger"
 	"exhibit/internal/store"
+
+	"golang.org/x/mod/sumdb/tlog"
 )
 
 // A retried record is one that came from stored rejects: of several, when different
 // reasons were given for the same bytes.
 type retried struct {
 	keys    []store.RejectKey
-	id      string // of its first event
+	leaves  []tlog.Hash // of the rejects' lines, as keys
+	id      string      // of its first event
 	skipped bool
 }
 
@@ -32,13 +38,13 @@ func (s *sourceBatch) conflict(item *Item) {
 func (s *sourceBatch) outcome(r *retried) string {
 	switch {
 	case r.skipped:
-		return store.ResolvedSkipped
+		return ledger.ResolvedSkipped
 	case s.conflicts[r]:
-		return store.ResolvedConflict
+		return ledger.ResolvedConflict
 	case s.first(r) != nil:
-		return store.ResolvedEvent
+		return ledger.ResolvedEvent
 	}
-	return store.ResolvedDuplicate
+	return ledger.ResolvedDuplicate
 }
 
 // hopeless reports whether a record that contradicts an event adds nothing to what the
@@ -60,21 +66,28 @@ func (s *sourceBatch) first(r *retried) *Item {
 	return s.firsts[r]
 }
 
-// resolve returns the rejects that the batch deals with. A conflict stays open until
+// resolve returns the rejects that the batch deals with, and has the ledger name them. A conflict stays open until
 // what it says and what is stored are the same.
 func (s *sourceBatch) resolve() (list []store.Resolution) {
 	ids := make(map[*retried]string, len(s.retried))
+	leaves := make(map[string][]tlog.Hash)
 	for _, r := range s.retried {
 		outcome := s.outcome(r)
 		if item := s.first(r); item != nil {
 			ids[r] = item.Event.ID
 		}
-		for _, key := range r.keys {
-			if outcome == store.ResolvedConflict && key.Reason == ReasonConflict {
+		for i, key := range r.keys {
+			if outcome == ledger.ResolvedConflict && key.Reason == ReasonConflict {
 				continue
 			}
 			list = append(list, store.Resolution{RejectKey: key, Outcome: outcome, ID: cmp.Or(ids[r], r.id)})
+			leaves[outcome] = append(leaves[outcome], r.leaves[i])
 		}
+	}
+	s.Resolved = nil
+	for _, outcome := range slices.Sorted(maps.Keys(leaves)) {
+		slices.SortFunc(leaves[outcome], func(a, b tlog.Hash) int { return bytes.Compare(a[:], b[:]) })
+		s.Resolved = append(s.Resolved, ledger.Resolved{Outcome: outcome, Leaves: leaves[outcome]})
 	}
 	return list
 }

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -298,4 +299,39 @@ func FuzzParseRecord(f *testing.F) {
 			t.Fatalf("the head is another: %+v, %v\n%s", head, err, line)
 		}
 	})
+}
+
+// What rejects became holds until a restored store lost the batch that says so.
+func TestResolved(t *testing.T) {
+	leaf := tlog.RecordHash([]byte("line"))
+	day := at("2026-01-02T00:00:00Z")
+	record := func(b Batch) Record { return Record{Seq: 0, At: day, Kind: KindBatch, Batch: []Batch{b}} }
+	good := Batch{Source: "hcp-prod", Fetched: 1, Redriven: 1, Events: 1, Segments: []Segment{{Day: "2026-01-01", Section: event.Logins, Count: 1, Root: leaf}},
+		Resolved: []Resolved{{Outcome: ResolvedEvent, Leaves: []tlog.Hash{leaf}}}}
+	wrong := good
+	wrong.Redriven = 0
+	none := good
+	none.Resolved = []Resolved{{Outcome: ResolvedEvent}}
+	twice := good
+	twice.Resolved = append(slices.Clone(good.Resolved), good.Resolved...)
+	for name, b := range map[string]Batch{"none tried": wrong, "no leaves": none, "an outcome twice": twice} {
+		if err := new(State).Add(record(b)); !errors.Is(err, ErrRule) {
+			t.Errorf("%s: got %v", name, err)
+		}
+	}
+	var s State
+	if err := s.Add(record(good)); err != nil {
+		t.Fatal(err)
+	}
+	before := s
+	if len(s.Resolved) != 1 || s.Resolved[0].Seq != 0 || s.Batches[0].Resolved != nil {
+		t.Errorf("resolved %+v, the batch keeps %v", s.Resolved, s.Batches[0].Resolved)
+	}
+	lost := Record{Seq: 1, At: day, Kind: KindRollback, Rollback: &Rollback{By: "admin", Segments: []SegmentRef{s.Segments[0].Ref()}}}
+	if err := s.Add(lost); err != nil {
+		t.Fatal(err)
+	}
+	if len(s.Resolved) != 0 || len(before.Resolved) != 1 {
+		t.Errorf("after the loss: %+v; the snapshot has %+v", s.Resolved, before.Resolved)
+	}
 }

@@ -70,23 +70,24 @@ type Record struct {
 // A Batch is what one record committed for one source. For every batch
 // Fetched + Extra = Events + Duplicates + Skipped + Rejects + Expired.
 type Batch struct {
-	Source     string    `json:"source"`
-	Fetched    uint64    `json:"fetched,omitzero"`    // records that the source delivered
-	Extra      uint64    `json:"extra,omitzero"`      // second and further events of one record
-	Events     uint64    `json:"events,omitzero"`     // events stored
-	Duplicates uint64    `json:"duplicates,omitzero"` // already stored, same content
-	Skipped    uint64    `json:"skipped,omitzero"`    // known to hold no event
-	Rejects    uint64    `json:"rejects,omitzero"`    // could not become an event, or contradicts one
-	Expired    uint64    `json:"expired,omitzero"`    // older than the last expiry of their section
-	Late       uint64    `json:"late,omitzero"`       // of Events: for a time that was covered already
-	ClockAhead uint64    `json:"clock_ahead,omitzero"`
-	Unmapped   uint64    `json:"unmapped,omitzero"` // of Events: types that the rules do not know
-	Redriven   uint64    `json:"redriven,omitzero"` // of Fetched: stored rejects that were tried again
-	Segments   []Segment `json:"segments,omitempty"`
-	Covers     []Cover   `json:"covers,omitempty"`
-	Cursor     string    `json:"cursor,omitempty"`
-	Objects    *Objects  `json:"objects,omitempty"`
-	Told       *Told     `json:"told,omitempty"`
+	Source     string     `json:"source"`
+	Fetched    uint64     `json:"fetched,omitzero"`    // records that the source delivered
+	Extra      uint64     `json:"extra,omitzero"`      // second and further events of one record
+	Events     uint64     `json:"events,omitzero"`     // events stored
+	Duplicates uint64     `json:"duplicates,omitzero"` // already stored, same content
+	Skipped    uint64     `json:"skipped,omitzero"`    // known to hold no event
+	Rejects    uint64     `json:"rejects,omitzero"`    // could not become an event, or contradicts one
+	Expired    uint64     `json:"expired,omitzero"`    // older than the last expiry of their section
+	Late       uint64     `json:"late,omitzero"`       // of Events: for a time that was covered already
+	ClockAhead uint64     `json:"clock_ahead,omitzero"`
+	Unmapped   uint64     `json:"unmapped,omitzero"`  // of Events: types that the rules do not know
+	Redriven   uint64     `json:"redriven,omitzero"`  // of Fetched: stored rejects that were tried again
+	Resolved   []Resolved `json:"resolved,omitempty"` // rejects of earlier records that are dealt with now
+	Segments   []Segment  `json:"segments,omitempty"`
+	Covers     []Cover    `json:"covers,omitempty"`
+	Cursor     string     `json:"cursor,omitempty"`
+	Objects    *Objects   `json:"objects,omitempty"`
+	Told       *Told      `json:"told,omitempty"`
 }
 
 // A Segment is the events of one batch that share source, UTC day and section.
@@ -95,6 +96,21 @@ type Segment struct {
 	Section event.Section `json:"section"`
 	Count   uint64        `json:"count"`
 	Root    tlog.Hash     `json:"root"`
+}
+
+// What rejects that were tried again became.
+const (
+	ResolvedEvent     = "event"     // an event, of this batch
+	ResolvedDuplicate = "duplicate" // its event was stored already
+	ResolvedSkipped   = "skipped"   // it is known now to hold no event
+	ResolvedConflict  = "conflict"  // it contradicts a stored event, and is a reject for that now
+)
+
+// Resolved names rejects of earlier records by the leaves of their lines. A batch
+// names each outcome once, in order, and its leaves in order.
+type Resolved struct {
+	Outcome string      `json:"outcome"`
+	Leaves  []tlog.Hash `json:"leaves"`
 }
 
 // Methods of coverage, from the strongest to the weakest.

@@ -135,6 +135,14 @@ func (b *Batch) check(at time.Time, lastDay string) error {
 	if b.Redriven > b.Fetched {
 		return fmt.Errorf("%d of %d records are said to come from rejects", b.Redriven, b.Fetched)
 	}
+	if len(b.Resolved) > 0 && b.Redriven == 0 {
+		return errors.New("rejects are said to be resolved, and none was tried again")
+	}
+	for i, r := range b.Resolved {
+		if len(r.Leaves) == 0 || i > 0 && b.Resolved[i-1].Outcome >= r.Outcome {
+			return fmt.Errorf("rejects resolved as %q are named twice, not in order, or none is", r.Outcome)
+		}
+	}
 	var events, rejects uint64
 	for i, seg := range b.Segments {
 		if _, err := time.Parse(DayFormat, seg.Day); err != nil || seg.Day > lastDay {

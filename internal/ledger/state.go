@@ -15,9 +15,10 @@ type State struct {
 	At        time.Time // time of the last record
 	Standing  uint64    // number of records whose kind Stands
 	Voids     []uint64
-	Batches   []BatchAt   // counts only: segments and covers have lists of their own
-	Segments  []SegmentAt // those whose rows are there: expired and lost ones are taken out
-	Covers    []CoverAt   // those that hold: withdrawn ones are taken out
+	Batches   []BatchAt    // counts only: segments and covers have lists of their own
+	Segments  []SegmentAt  // those whose rows are there: expired and lost ones are taken out
+	Covers    []CoverAt    // those that hold: withdrawn ones are taken out
+	Resolved  []ResolvedAt // those that hold: what a restored store lost again is taken out
 	Sources   []SourceAt
 	Gaps      []GapAt
 	Keys      []KeyAt
@@ -50,6 +51,11 @@ type (
 		Place
 		Source string
 		Cover
+	}
+	ResolvedAt struct {
+		Seq    uint64
+		Source string
+		Resolved
 	}
 	SourceAt struct {
 		Place
@@ -129,6 +135,7 @@ func (s *State) take(r Record) {
 		s.Rollbacks = append(s.Rollbacks, RollbackAt{at, *r.Rollback})
 		s.remove(r.Rollback.Segments)
 		s.withdraw(r.Rollback.Covers)
+		s.reopen(r.Rollback.Segments)
 	default:
 		s.Unknown = append(s.Unknown, UnknownAt{at, r.Kind})
 	}
@@ -146,7 +153,10 @@ func (s *State) takeBatches(at Place, batches []Batch) {
 		for _, c := range b.Covers {
 			s.Covers = append(s.Covers, CoverAt{at, b.Source, c})
 		}
-		b.Segments, b.Covers = nil, nil
+		for _, resolved := range b.Resolved {
+			s.Resolved = append(s.Resolved, ResolvedAt{at.Seq, b.Source, resolved})
+		}
+		b.Segments, b.Covers, b.Resolved = nil, nil, nil
 		s.Batches = append(s.Batches, BatchAt{at, b})
 	}
 }
@@ -161,6 +171,16 @@ func (s *State) remove(refs []SegmentRef) {
 		gone[ref] = true
 	}
 	s.Segments = slices.DeleteFunc(slices.Clone(s.Segments), func(seg SegmentAt) bool { return gone[seg.Ref()] })
+}
+
+// reopen takes out what was resolved by batches whose rows are lost.
+func (s *State) reopen(lost []SegmentRef) {
+	if len(lost) == 0 || len(s.Resolved) == 0 {
+		return
+	}
+	s.Resolved = slices.DeleteFunc(slices.Clone(s.Resolved), func(r ResolvedAt) bool {
+		return slices.ContainsFunc(lost, func(ref SegmentRef) bool { return ref.Seq == r.Seq && ref.Source == r.Source })
+	})
 }
 
 func (s *State) withdraw(spans []WithdrawnSpan) {

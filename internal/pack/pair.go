@@ -32,7 +32,10 @@ type pair struct {
 }
 
 func (v *verifier) newPair(file int) *pair {
-	p := &pair{v: v, file: file, used: make(chan []byte, 4), count: SectionCount{Name: fileName(file)}, counts: make([][rejectsIndex]uint64, len(v.r.sources)), groups: rejectGroups{}}
+	p := &pair{v: v, file: file, used: make(chan []byte, 4), count: SectionCount{Name: fileName(file)}, counts: make([][rejectsIndex]uint64, len(v.r.sources))}
+	if file == rejectsIndex {
+		p.groups = newRejectGroups(v.r)
+	}
 	p.walk = walk{r: v.r, segs: v.r.files[file], report: func(what string) {
 		p.broken = true
 		v.find(p.lines(), what, doNotRely)
@@ -229,7 +232,7 @@ func (p *pair) reject(line string, leaf tlog.Hash) {
 		p.malformed(leaf)
 		return
 	}
-	p.groups.add(&r)
+	p.groups.add(&r, leaf)
 	p.count.Lines++
 	if seg := p.walk.step(rejectsIndex, dayOf(r.Received), r.Source, leaf); seg != nil {
 		p.walk.ordered(seg, r.Received, string(r.SHA256[:]))

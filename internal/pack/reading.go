@@ -167,6 +167,24 @@ func (r *reading) sum(to *SourceCount, b *ledger.Batch) {
 	}
 }
 
+// A fate is what became of a reject, and the record that says so.
+type fate struct {
+	outcome string
+	by      uint64
+}
+
+// fates returns what the records say of rejects, by the leaves of their lines. The
+// last word on a reject counts.
+func (r *reading) fates() map[tlog.Hash]fate {
+	known := map[tlog.Hash]fate{}
+	for _, at := range r.state.Resolved {
+		for _, leaf := range at.Leaves {
+			known[leaf] = fate{at.Outcome, at.Seq}
+		}
+	}
+	return known
+}
+
 // mergeCovers keeps the list of covers short: a source that is read every minute
 // has half a million a year. Those from index on are new. It drops those of
 // sources out of scope and joins one that continues the source's last, unless
@@ -195,7 +213,7 @@ func (r *reading) mergeCovers(index int) {
 }
 
 func joins(a, b ledger.CoverAt) bool {
-	if a.Method == ledger.Stated || a.Method != b.Method || b.From.After(a.To) || b.From.Before(a.From) || b.To.Before(a.To) {
+	if a.Method == ledger.Stated || a.Method != b.Method || a.Basis != b.Basis || b.From.After(a.To) || b.From.Before(a.From) || b.To.Before(a.To) {
 		return false
 	}
 	behind := b.At.Sub(b.To)

@@ -67,9 +67,11 @@ type (
 		Rejects  uint64
 		Sections map[event.Section]uint64
 	}
-	// A RejectGroup is one row of rejects.csv.
+	// A RejectGroup is one row of rejects.csv: rejects that share all of these.
 	RejectGroup struct {
 		Source, Reason string
+		Outcome        string    // what they became: ledger.ResolvedEvent, …; empty: they are open
+		By             uint64    // the record that says so
 		First, Last    time.Time // of receipt
 		Count          uint64
 	}

@@ -11,6 +11,8 @@ import (
 	"exhibit/internal/coverage"
 	"exhibit/internal/event"
 	"exhibit/internal/ledger"
+
+	"golang.org/x/mod/sumdb/tlog"
 )
 
 // The small tables of a pack. Each is a pure function of what was counted, and
@@ -35,41 +37,72 @@ func Worth(c ledger.Cover) string {
 	return "unknown method"
 }
 
-// intervals is coverage/intervals.csv.
+// Basis says how it is known that all of an interval was collected.
+func Basis(c ledger.Cover) string {
+	switch {
+	case c.Basis != "":
+		return c.Basis
+	case c.Method == ledger.Read:
+		return "polled to the end"
+	case c.Method == ledger.Heard:
+		return "the path was alive between heartbeats"
+	case c.Method == ledger.Stated:
+		return "a person's statement about a file"
+	}
+	return "unknown"
+}
+
+// intervals is coverage/intervals.csv. What was read, or heard, is joined as far as it
+// is known in the same way; each statement stands for itself.
 func intervals(s *Summary, z zone) table {
 	var t table
-	t.row("source", "method", "worth", "from_utc", "from ["+z.Name+"]", "to_utc", "to ["+z.Name+"]", "seconds", "file", "sha256", "by")
-	row := func(source string, c ledger.Cover) {
-		t.text(source)
-		t.text(c.Method)
-		t.text(Worth(c))
-		t.instant(z, c.From)
-		t.instant(z, c.To)
-		t.plain(seconds(c.To.Sub(c.From)))
-		t.text(c.File)
-		t.text(c.SHA256)
-		t.text(c.By)
-		t.end()
-	}
+	t.row("source", "method", "basis", "worth", "from_utc", "from ["+z.Name+"]", "to_utc", "to ["+z.Name+"]", "seconds", "file", "sha256", "by")
 	for _, src := range s.Counts.Sources {
-		for _, method := range []string{ledger.Read, ledger.Heard} {
-			for _, i := range s.State.Coverage(src.Source, method).Intersect(s.Period) {
-				row(src.Source, ledger.Cover{From: i.From, To: i.To, Method: method})
-			}
-		}
-		var stated []ledger.Cover
-		for _, c := range s.State.Covers {
-			if i := c.Interval().Intersect(s.Period); c.Source == src.Source && c.Method != ledger.Read && c.Method != ledger.Heard && !i.Empty() {
-				c.From, c.To = i.From, i.To
-				stated = append(stated, c.Cover)
-			}
-		}
-		slices.SortStableFunc(stated, func(a, b ledger.Cover) int { return a.From.Compare(b.From) })
-		for _, c := range stated {
-			row(src.Source, c)
+		for _, c := range covers(s, src.Source) {
+			t.text(src.Source)
+			t.text(c.Method)
+			t.text(Basis(c))
+			t.text(Worth(c))
+			t.instant(z, c.From)
+			t.instant(z, c.To)
+			t.plain(seconds(c.To.Sub(c.From)))
+			t.text(c.File)
+			t.text(c.SHA256)
+			t.text(c.By)
+			t.end()
 		}
 	}
 	return t
+}
+
+// covers returns the coverage of a source in the period: by method, then by time.
+func covers(s *Summary, source string) (list []ledger.Cover) {
+	type way struct{ method, basis string }
+	joined := map[way]coverage.Set{}
+	for _, c := range s.State.Covers {
+		i := c.Interval().Intersect(s.Period)
+		if c.Source != source || i.Empty() {
+			continue
+		}
+		if c.Method == ledger.Read || c.Method == ledger.Heard {
+			k := way{c.Method, c.Basis}
+			joined[k] = append(joined[k], i)
+			continue
+		}
+		c.From, c.To = i.From, i.To
+		list = append(list, c.Cover)
+	}
+	for k, set := range joined {
+		for _, i := range coverage.Of(set...) {
+			list = append(list, ledger.Cover{From: i.From, To: i.To, Method: k.method, Basis: k.basis})
+		}
+	}
+	methods := []string{ledger.Read, ledger.Heard, ledger.Stated}
+	rank := func(c ledger.Cover) int { return slices.Index(methods, c.Method) }
+	slices.SortStableFunc(list, func(a, b ledger.Cover) int {
+		return cmp.Or(cmp.Compare(rank(a), rank(b)), a.From.Compare(b.From), cmp.Compare(a.Basis, b.Basis))
+	})
+	return list
 }
 
 // gaps is coverage/gaps.csv: all time of the period that is not covered, and
@@ -196,17 +229,28 @@ func (r *reading) dayCounts() []DayCount {
 }
 
 // A rejectKey is what rejects.csv groups by.
-type rejectKey struct{ source, reason string }
+type rejectKey struct {
+	source, reason string
+	fate
+}
 
 // rejectGroups collects the rows of rejects.csv from lines in any order.
-type rejectGroups map[rejectKey]RejectGroup
+type rejectGroups struct {
+	fates map[tlog.Hash]fate
+	rows  map[rejectKey]RejectGroup
+}
 
-func (g rejectGroups) add(r *event.Reject) {
-	key := rejectKey{r.Source, r.Reason}
-	group, ok := g[key]
+func newRejectGroups(r *reading) rejectGroups {
+	return rejectGroups{r.fates(), map[rejectKey]RejectGroup{}}
+}
+
+// add counts a reject by its line's leaf.
+func (g rejectGroups) add(r *event.Reject, leaf tlog.Hash) {
+	key := rejectKey{r.Source, r.Reason, g.fates[leaf]}
+	group, ok := g.rows[key]
 	if !ok {
-		key = rejectKey{strings.Clone(r.Source), strings.Clone(r.Reason)} // r may share memory with a buffer
-		group = RejectGroup{Source: key.source, Reason: key.reason, First: r.Received, Last: r.Received}
+		key.source, key.reason = strings.Clone(r.Source), strings.Clone(r.Reason) // r may share memory with a buffer
+		group = RejectGroup{Source: key.source, Reason: key.reason, Outcome: key.outcome, By: key.by, First: r.Received, Last: r.Received}
 	}
 	if r.Received.Before(group.First) {
 		group.First = r.Received
@@ -215,22 +259,44 @@ func (g rejectGroups) add(r *event.Reject) {
 		group.Last = r.Received
 	}
 	group.Count++
-	g[key] = group
+	g.rows[key] = group
 }
 
 func (g rejectGroups) list() []RejectGroup {
-	return slices.SortedFunc(maps.Values(g), func(a, b RejectGroup) int {
-		return cmp.Or(cmp.Compare(a.Source, b.Source), cmp.Compare(a.Reason, b.Reason))
+	return slices.SortedFunc(maps.Values(g.rows), func(a, b RejectGroup) int {
+		return cmp.Or(cmp.Compare(a.Source, b.Source), cmp.Compare(a.Reason, b.Reason), cmp.Compare(a.By, b.By), cmp.Compare(a.Outcome, b.Outcome))
 	})
+}
+
+// Became says in words what rejects became that were tried again.
+func Became(outcome string) string {
+	switch outcome {
+	case ledger.ResolvedEvent:
+		return "became an event"
+	case ledger.ResolvedDuplicate:
+		return "its event was stored already"
+	case ledger.ResolvedSkipped:
+		return "known now to hold no event"
+	case ledger.ResolvedConflict:
+		return "contradicts a stored event: a reject for that now"
+	}
+	return outcome
 }
 
 // rejects is rejects.csv.
 func rejects(groups []RejectGroup, z zone) table {
 	var t table
-	t.row("source", "reason", "first_utc", "first ["+z.Name+"]", "last_utc", "last ["+z.Name+"]", "count")
+	t.row("source", "reason", "state", "became", "by_record", "first_utc", "first ["+z.Name+"]", "last_utc", "last ["+z.Name+"]", "count")
 	for _, g := range groups {
 		t.text(g.Source)
 		t.text(g.Reason)
+		state, by := "open", ""
+		if g.Outcome != "" {
+			state, by = "resolved", number(g.By)
+		}
+		t.text(state)
+		t.text(Became(g.Outcome))
+		t.plain(by)
 		t.instant(z, g.First)
 		t.instant(z, g.Last)
 		t.plain(number(g.Count))

@@ -214,10 +214,12 @@ func (w *writer) stream(ctx context.Context, lanes []*lane) error {
 	if err != nil {
 		return fmt.Errorf("pack: events: %w", err)
 	}
-	groups := rejectGroups{}
+	groups := newRejectGroups(w.r)
+	var line []byte
 	err = w.data.Rejects(ctx, q, func(seq uint64, r *event.Reject) error {
 		progress()
-		groups.add(r)
+		line = r.AppendLine(line[:0])
+		groups.add(r, event.Leaf(line))
 		return lanes[rejectsIndex].reject(ctx, seq, r)
 	})
 	if err != nil {

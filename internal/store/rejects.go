@@ -149,7 +149,7 @@ func (db *DB) OpenRejects(ctx context.Context, snap Snapshot, f RejectFilter, af
 }
 
 func (db *DB) storedRejects(ctx context.Context, where string, args ...any) ([]StoredReject, error) {
-	rows, err := db.conn.Query(ctx, "SELECT source, sha256, reason, received, batch, size FROM "+db.table("rejects")+" WHERE "+where, args...)
+	rows, err := db.conn.Query(ctx, "SELECT source, sha256, reason, received, batch, size, salt FROM "+db.table("rejects")+" WHERE "+where, args...)
 	if err != nil {
 		return nil, fmt.Errorf("store: list rejects: %w", err)
 	}
@@ -157,11 +157,12 @@ func (db *DB) storedRejects(ctx context.Context, where string, args ...any) ([]S
 	var list []StoredReject
 	for rows.Next() {
 		var r StoredReject
-		var sum string
-		if err := rows.Scan(&r.Source, &sum, &r.Reason, &r.Received, &r.Batch, &r.Size); err != nil {
+		var sum, salt string
+		if err := rows.Scan(&r.Source, &sum, &r.Reason, &r.Received, &r.Batch, &r.Size, &salt); err != nil {
 			return nil, fmt.Errorf("store: list rejects: %w", err)
 		}
 		copy(r.SHA256[:], sum)
+		copy(r.Salt[:], salt)
 		r.Received = r.Received.UTC()
 		list = append(list, r)
 	}

@@ -10,18 +10,10 @@ import (
 // A Resolution says what became of a reject that was tried again.
 type Resolution struct {
 	RejectKey
-	Outcome string
+	Outcome string // ledger.ResolvedEvent, …
 	ID      string // of the event, the first of several
 	Batch   uint64
 }
-
-// What becomes of rejects that are tried again.
-const (
-	ResolvedEvent     = "event"     // it is an event now
-	ResolvedDuplicate = "duplicate" // the event is stored already, with the same content
-	ResolvedSkipped   = "skipped"   // it is known now to hold no event
-	ResolvedConflict  = "conflict"  // it contradicts a stored event, and is a reject for that now
-)
 
 // resolutions fills Resolved.
 func (db *DB) resolutions(ctx context.Context, snap Snapshot, list []StoredReject) error {

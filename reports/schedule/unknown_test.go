@@ -170,7 +170,7 @@ func TestLetterWithoutOpenRejects(t *testing.T) {
 	l.Batch(march.Add(50*time.Hour), "hcp", nil, []*event.Reject{later})
 	seq := l.Batch(now.Add(-time.Hour), "hcp", []*event.Event{reporttest.Event("hcp", "1", march.Add(time.Hour), event.Logins, "y")}, nil,
 		ledger.Cover{From: march.AddDate(0, -1, 0), To: now.Add(-2 * time.Hour), Method: ledger.Read})
-	resolved := store.Resolution{RejectKey: store.Key(later), Outcome: store.ResolvedEvent, ID: "1", Batch: seq}
+	resolved := store.Resolution{RejectKey: store.Key(later), Outcome: ledger.ResolvedEvent, ID: "1", Batch: seq}
 	if err := l.DB.InsertResolved(t.Context(), seq, []store.Resolution{resolved}); err != nil {
 		t.Fatal(err)
 	}

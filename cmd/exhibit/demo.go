@@ -1,8 +1,6 @@
 package main
 
 import (
-	"bytes"
-	"compress/gzip"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -16,11 +14,8 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"exhibit/ingest"
-	"exhibit/internal/coverage"
 	"exhibit/internal/demo"
 	"exhibit/internal/demo/idp"
-	"exhibit/internal/ledger"
 	"exhibit/web"
 
 	"github.com/goccy/go-yaml"
@@ -68,11 +63,19 @@ func (cmd demoCmd) Run(ctx context.Context, c *cli, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
+	hourly, err := d.startTrail(ctx)
+	if err != nil {
+		return fmt.Errorf("demo: %w", err)
+	}
+	go hourly(ctx)
 	if err := d.importHistory(ctx, config); err != nil {
 		return fmt.Errorf("demo: %w", err)
 	}
 	go d.outage(ctx)
-	return serve(ctx, config, log, func(string) { d.welcome() })
+	return serve(ctx, config, log, func(string) {
+		go d.send(ctx)
+		d.welcome()
+	})
 }
 
 type demoSite struct {
@@ -127,6 +130,10 @@ func (d *demoSite) start() error {
 	if err != nil {
 		return err
 	}
+	okta, err := d.startOkta()
+	if err != nil {
+		return err
+	}
 	issuer, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return err
@@ -139,12 +146,12 @@ func (d *demoSite) start() error {
 		return errors.Join(err, issuer.Close())
 	}
 	d.serveOn(issuer, provider)
-	for name, text := range map[string]string{"hcp-token": d.token, "oidc-secret": secret} {
+	for name, text := range map[string]string{"hcp-token": d.token, "okta-token": d.token, "oidc-secret": secret} {
 		if err := os.WriteFile(filepath.Join(d.data, name), []byte(text), 0o600); err != nil {
 			return err
 		}
 	}
-	return d.writeConfig(base, "http://"+api, "http://"+issuer.Addr().String())
+	return d.writeConfig(base, "http://"+api, "http://"+okta, "http://"+issuer.Addr().String())
 }
 
 func (d *demoSite) serve(address string, handler http.Handler) (string, error) {
@@ -175,7 +182,7 @@ func (d *demoSite) close() {
 }
 
 // writeConfig writes the configuration that the demo runs with, for people to read.
-func (d *demoSite) writeConfig(base, api, issuer string) error {
+func (d *demoSite) writeConfig(base, hcp, okta, issuer string) error {
 	date := func(t time.Time) string { return t.Format(time.DateOnly) }
 	abs, err := filepath.Abs(d.data)
 	if err != nil {
@@ -187,11 +194,10 @@ func (d *demoSite) writeConfig(base, api, issuer string) error {
 		"zone": demoZone,
 		"web": map[string]any{"listen": d.listen, "base_url": base, "instance": "Demo", "oidc": map[string]any{
 			"issuer": issuer, "client_id": "exhibit", "client_secret_file": filepath.Join(abs, "oidc-secret"), "roles": roles}},
-		"sources": []any{map[string]any{"name": demoSource, "kind": "hcp-terraform", "system": "HCP Terraform", "environment": "production",
-			"since": date(d.day(0)), "every": "15s", "settings": map[string]string{"url": api, "token_file": filepath.Join(abs, "hcp-token")}}},
-		"scope": map[string]any{"soc2": []string{"HCP Terraform", "Okta"}, "hipaa": []string{"HCP Terraform"}, "pci": []string{"HCP Terraform"}},
+		"sources": d.sources(abs, hcp, okta),
+		"scope":   map[string]any{"soc2": []string{"HCP Terraform", "Okta", "AWS", "GitHub"}, "hipaa": []string{"HCP Terraform", "Okta"}, "pci": []string{"HCP Terraform", "Okta", "AWS"}},
 		"engagements": []any{map[string]any{"name": "SOC 2 Type 2", "framework": "soc2", "from": date(d.today.AddDate(0, 0, -89)), "to": date(d.today),
-			"sources": []string{demoSource}, "people": []string{"auditor@demo.example"}, "expires": date(d.today.AddDate(0, 1, 0))}},
+			"sources": []string{demoSource, demoOkta, demoAWS}, "people": []string{"auditor@demo.example"}, "expires": date(d.today.AddDate(0, 1, 0))}},
 		"mail":      map[string]any{"mailbox": filepath.Join(abs, "mailbox"), "from": "exhibit@demo.example", "domains": []string{"demo.example"}},
 		"witnesses": []any{map[string]any{"name": "local directory", "directory": filepath.Join(abs, "witness")}},
 	}
@@ -200,62 +206,6 @@ func (d *demoSite) writeConfig(base, api, issuer string) error {
 		return err
 	}
 	return os.WriteFile(d.configPath, text, 0o600)
-}
-
-// importHistory brings in the days before those that are polled, as a person would:
-// a file a day, each stated to be complete, two of them missing.
-func (d *demoSite) importHistory(ctx context.Context, config Config) (err error) {
-	w, err := openWriter(ctx, config, d.log, ingest.Accept{})
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, w.Close()) }()
-	if err := w.declare(ctx, false); err != nil {
-		return err
-	}
-	head := w.ledger.Head()
-	if len(head.State.Coverage(demoSource)) > 0 {
-		return nil // an earlier start of the demo did it
-	}
-	kind, err := ingest.ChooseKind(w.ledger, w.kinds, demoSource, "")
-	if err != nil {
-		return err
-	}
-	bar := newBar(os.Stderr, "importing a history of 106 days", demoImported, time.Now)
-	defer bar.Done()
-	for n := range demoImported {
-		if demoLost(n) {
-			continue
-		}
-		file, name, err := d.writeDay(n)
-		if err != nil {
-			return err
-		}
-		im := ingest.Import{Source: demoSource, Kind: kind, Secret: w.secret, Name: name, By: "admin@demo.example", Now: time.Now,
-			Covers: &coverage.Interval{From: d.day(n), To: d.day(n + 1)}}
-		if _, err := ingest.ImportInto(ctx, w.ledger, w.committer, w.diary, bytes.NewReader(file), im); err != nil {
-			return err
-		}
-		bar.Set(int64(n + 1))
-	}
-	return w.ledger.Note(ctx, ledger.Gap{Source: demoSource, From: d.day(41), To: d.day(42), By: "admin@demo.example",
-		Note: "The export of this day was lost when the laptop that held it was replaced (ticket OPS-118)."})
-}
-
-// writeDay writes the export of one day into the data directory, where people can
-// look at it, and returns it.
-func (d *demoSite) writeDay(n int) (file []byte, name string, err error) {
-	dir := filepath.Join(d.data, "exports")
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, "", err
-	}
-	var b bytes.Buffer
-	z := gzip.NewWriter(&b)
-	if err := errors.Join(demo.WriteLines(z, d.history.Records(d.day(n), d.day(n+1))), z.Close()); err != nil {
-		return nil, "", err
-	}
-	name = "audit-trail-" + d.day(n).Format(time.DateOnly) + ".jsonl.gz"
-	return b.Bytes(), name, os.WriteFile(filepath.Join(dir, name), b.Bytes(), 0o600)
 }
 
 // outage stops the local HCP Terraform for a while, to show that a gap heals.

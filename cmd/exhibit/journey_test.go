@@ -329,7 +329,7 @@ func (d *trial) pages(t *testing.T, ctx context.Context) {
 	today := time.Now()
 	period := fmt.Sprintf("?from=%s&to=%s", today.AddDate(0, 0, -29).Format(time.DateOnly), today.Format(time.DateOnly))
 	for name, path := range map[string]string{"overview": "/", "reports": "/reports", "report-pci": "/reports/pci" + period, "report-hipaa": "/reports/hipaa" + period,
-		"coverage": "/coverage", "sources": "/sources", "source": "/sources/" + demoSource, "events": "/events"} {
+		"coverage": "/coverage", "sources": "/sources", "source": "/sources/" + demoSource, "trail": "/sources/" + demoAWS, "sender": "/sources/" + demoScalr, "events": "/events"} {
 		do(t, ctx, chromedp.Navigate(d.url+path), chromedp.WaitReady(chromedp.ID("content")))
 		shoot(t, ctx, "demo-"+name)
 		text, err := chromedp.Run(ctx, chromedp.Text(chromedp.ID("content")))

@@ -37,6 +37,7 @@ type Item struct {
 	Unmapped   bool
 	ClockAhead bool
 	Ends       bool     // the source says that its log was switched off: coverage ends at the event's time
+	EndsOf     string   // of Ends: of what, as source.Result has it
 	from       *retried // nil: it does not come from a stored reject
 }
 
@@ -142,7 +143,7 @@ func (p *Preparer) item(r source.Record, result *source.Result) error {
 	if e.Mapping == 0 {
 		e.Mapping = p.kind.Mapping
 	}
-	item := Item{Event: e, Unmapped: result.Unmapped, ClockAhead: e.File(result.Claimed), Ends: result.Ends}
+	item := Item{Event: e, Unmapped: result.Unmapped, ClockAhead: e.File(result.Claimed), Ends: result.Ends, EndsOf: result.EndsOf}
 	if _, err := io.ReadFull(p.random, e.Salt[:]); err != nil {
 		return fmt.Errorf("ingest: draw salt: %w", err)
 	}

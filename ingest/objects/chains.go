@@ -20,7 +20,8 @@ type chain struct {
 	last  *hour // not settled yet: the next one may contradict it
 	run   coverage.Interval
 	runs  []coverage.Interval // unbroken hours
-	offs  []coverage.Interval // the log was off, or may have been
+	ends  []coverage.Interval // when the log was switched off, the earliest first
+	offs  []coverage.Interval // the log was off, or may have been: for the first of ends
 }
 
 // An hour is a digest that was seen.
@@ -41,8 +42,13 @@ const chainBegins = "the chain begins"
 // silentAfter is how long after the last one a digest may come: they come every hour.
 const silentAfter = 4 * time.Hour
 
-// onAfter is how long after the log was switched off digests show that it is on again:
-// CloudTrail writes none of a trail that does not log, but finishes the hour.
+// onAfter is how long after the log was switched off a digest that does not begin the
+// chain anew shows that it was on again. Of a trail that was switched off CloudTrail
+// delivers a final digest, with the log files up to StopLogging, and breaks the chain
+// "after one hour": switched on again later than that, it begins anew. Who is on again
+// within the hour may have a chain without a break. The second hour is for the log file
+// that StopLogging is in: digests go by when files were delivered.
+// https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-log-file-validation-digest-file-structure.html
 const onAfter = 2 * time.Hour
 
 // digest takes in the next digest of a chain; d is what one says that was read in
@@ -50,7 +56,7 @@ const onAfter = 2 * time.Hour
 func (t *turn) digest(name string, h *hour, d *source.Digest) {
 	c := t.chains[name]
 	if c == nil {
-		c = &chain{first: h}
+		c = &chain{first: h, ends: offTimes(t.offs, name)}
 		t.chains[name] = c
 		if before, ok := t.past.chains[name]; ok && h.begins && before.From.Before(h.from) {
 			t.anew(name, h, "before")
@@ -86,8 +92,8 @@ func (t *turn) settle(c *chain) {
 	default:
 		c.run.To = h.to
 	}
-	for len(c.offs) < len(t.offs) {
-		off := t.offs[len(c.offs)]
+	for len(c.offs) < len(c.ends) {
+		off := c.ends[len(c.offs)]
 		if on := h.begins && !h.from.Before(off.To) || !h.from.Before(off.To.Add(onAfter)); !on {
 			break
 		}
@@ -151,7 +157,7 @@ func (t *turn) hours() []ledger.Cover {
 		c := t.chains[name]
 		t.settle(c)
 		c.endRun(t.feed.Settle)
-		for _, off := range t.offs[len(c.offs):] {
+		for _, off := range c.ends[len(c.offs):] {
 			c.offs = append(c.offs, coverage.Interval{From: off.From, To: all.To})
 		}
 		c.runs = coverage.Of(c.runs...).Subtract(c.offs...)
@@ -203,7 +209,7 @@ func (t *turn) recallChains() {
 	}
 	for name, known := range t.past.chains {
 		if t.chains[name] == nil {
-			t.chains[name] = &chain{last: &hour{to: known.To}}
+			t.chains[name] = &chain{last: &hour{to: known.To}, ends: offTimes(t.offs, name)}
 		}
 	}
 }

@@ -100,7 +100,7 @@ func (t *turn) closedDays(ctx context.Context) ([]ledger.Cover, error) {
 func (t *turn) logged(ctx context.Context, day coverage.Interval) (coverage.Interval, error) {
 	var last time.Time
 	on := day
-	for _, off := range t.offs {
+	for _, off := range offTimes(t.offs, "") {
 		switch {
 		case !off.From.Before(day.From):
 			if off.From.Before(on.To) {

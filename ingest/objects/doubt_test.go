@@ -144,6 +144,42 @@ func TestStopLogging(t *testing.T) {
 	}
 }
 
+// StopLogging ends the chains of the trail that it names, and no others.
+func TestStopLoggingOfOneTrail(t *testing.T) {
+	t.Parallel()
+	anew := []string{"2026-03-10T00:00", "2026-03-10T03:00", "2026-03-10T05:00", "2026-03-10T11:00"}
+	both := []string{"2026-03-10T00:00", "2026-03-10T03:00", "2026-03-10T06:00", "2026-03-10T11:00"}
+	for parameters, want := range map[string][]string{
+		`{"name":"all_calls"}`: anew,
+		`{"name":"arn:aws:cloudtrail:eu-central-1:123456789012:trail/all_calls"}`: anew,
+		`{"name":"s"}`:       {"2026-03-10T00:00", "2026-03-10T03:00", "2026-03-10T05:00", "2026-03-10T11:00"}, // of which there are no digests
+		`{"name":"data"}`:    both,
+		`{"name":"a trail"}`: both, // not the name of one: of all
+		`null`:               both,
+	} {
+		t.Run(parameters, func(t *testing.T) {
+			t.Parallel()
+			s := newSite(t, "aws-cloudtrail", directory(t))
+			r, other := s.trail("eu-central-1", trailKey(t)), s.trail("eu-central-1", trailKey(t))
+			other.name = "data"
+			start := noon().Add(-12 * time.Hour)
+			r.silent(start, 3)
+			stop := strings.NewReplacer("iam.amazonaws", "cloudtrail.amazonaws", `"awsRegion"`, `"requestParameters":`+parameters+`,"awsRegion"`).
+				Replace(call("stop", start.Add(200*time.Minute), "StopLogging"))
+			r.deliver(start.Add(205*time.Minute), stop)
+			r.silent(start.Add(3*time.Hour), 1)
+			r.previous = nil
+			r.silent(start.Add(4*time.Hour), 8)
+			other.silent(start, 12)
+			for range 2 {
+				s.turn()
+				s.covered(want...)
+				s.restart()
+			}
+		})
+	}
+}
+
 // Digests that begin anew right after the last one are not one chain.
 func TestChainBeginsAnewAdjacent(t *testing.T) {
 	t.Parallel()

@@ -2,6 +2,7 @@ package objects
 
 import (
 	"context"
+	"maps"
 	"path"
 	"regexp"
 	"slices"
@@ -17,7 +18,13 @@ import (
 type past struct {
 	chains map[string]coverage.Interval // of digests, by name: from the first to the last
 	files  map[string]coverage.Interval // log files by place: when the first and the last were written
-	offs   map[string]coverage.Interval // by note: first and last time in an object that the log was switched off
+	offs   map[string]off               // by note
+}
+
+// An off is the first and the last time in an object that the log was switched off.
+type off struct {
+	coverage.Interval
+	of string // how the names of the chains end that this is for; empty: all
 }
 
 // loadPast finds out at the first turn what the store knows.
@@ -25,7 +32,7 @@ func (w *Worker) loadPast(ctx context.Context) error {
 	if w.past != nil {
 		return nil
 	}
-	p := &past{make(map[string]coverage.Interval), make(map[string]coverage.Interval), make(map[string]coverage.Interval)}
+	p := &past{make(map[string]coverage.Interval), make(map[string]coverage.Interval), make(map[string]off)}
 	head := w.log.Head()
 	snap := head.Snapshot()
 	notes, err := w.db.ObjectNotes(ctx, snap, w.feed.Name, offSince)
@@ -98,61 +105,78 @@ func placeOf(chain string) string {
 }
 
 // offSince begins the note of an object in which the source says that its log was
-// switched off. offLast follows when it says so several times.
+// switched off. offLast follows when it says so several times, offOf when it says so of
+// one trail only.
 const (
 	offSince = "the log was switched off at "
 	offLast  = ", for the last time at "
+	offOf    = ", of trail "
 	noteEnd  = "; " // before what else is to be said of the object
 )
 
 // off notes what the note of an object says of a log that was switched off.
 func (p *past) off(note string) {
-	if i, ok := offTimes(note); ok {
-		p.offs[note] = i
+	if o, ok := parseOff(note); ok {
+		p.offs[note] = o
 	}
 }
 
-// offs returns when the log was switched off, the earliest first. To does not go back.
-func (p *past) sorted() []coverage.Interval {
+// sorted returns when the log was switched off, the earliest first.
+func (p *past) sorted() []off {
+	list := slices.Collect(maps.Values(p.offs))
+	slices.SortFunc(list, func(a, b off) int { return a.From.Compare(b.From) })
+	return list
+}
+
+// offTimes returns when the log was switched off of a chain, the earliest first; of no
+// chain, of all. To does not go back.
+func offTimes(offs []off, chain string) []coverage.Interval {
 	var list []coverage.Interval
-	for _, i := range p.offs {
-		list = append(list, i)
-	}
-	slices.SortFunc(list, func(a, b coverage.Interval) int { return a.From.Compare(b.From) })
-	for i := 1; i < len(list); i++ {
-		if list[i].To.Before(list[i-1].To) {
-			list[i].To = list[i-1].To
+	for _, o := range offs {
+		if chain != "" && !strings.HasSuffix(chain, " "+o.of) && o.of != "" {
+			continue
 		}
+		if n := len(list); n > 0 && o.To.Before(list[n-1].To) {
+			o.To = list[n-1].To
+		}
+		list = append(list, o.Interval)
 	}
 	return slices.Compact(list)
 }
 
-// offTimes returns the first and the last time at which, by a note, the log was
-// switched off.
-func offTimes(note string) (i coverage.Interval, ok bool) {
+// parseOff reads the note of an object.
+func parseOff(note string) (o off, ok bool) {
 	text, ok := strings.CutPrefix(note, offSince)
 	if !ok {
-		return i, false
+		return o, false
 	}
 	text, _, _ = strings.Cut(text, noteEnd)
+	text, o.of, _ = strings.Cut(text, offOf)
 	first, last, several := strings.Cut(text, offLast)
 	if !several {
 		last = first
 	}
 	from, err := time.Parse(time.RFC3339Nano, first)
 	to, err2 := time.Parse(time.RFC3339Nano, last)
-	return coverage.Interval{From: from.UTC(), To: to.UTC()}, err == nil && err2 == nil
+	o.Interval = coverage.Interval{From: from.UTC(), To: to.UTC()}
+	return o, err == nil && err2 == nil
 }
 
-// offNote adds a time to a note.
-func offNote(note string, at time.Time) string {
+// offNote adds a time to a note. One of several trails is for all.
+func offNote(note string, at time.Time, of string) string {
 	i := coverage.Interval{From: at.UTC(), To: at.UTC()}
-	if before, ok := offTimes(note); ok {
-		i = span(before, i)
+	if before, ok := parseOff(note); ok {
+		i = span(before.Interval, i)
+		if before.of != of {
+			of = ""
+		}
 	}
 	note = offSince + i.From.Format(time.RFC3339Nano)
 	if !i.To.Equal(i.From) {
 		note += offLast + i.To.Format(time.RFC3339Nano)
+	}
+	if of != "" {
+		note += offOf + of
 	}
 	return note
 }

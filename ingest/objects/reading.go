@@ -263,7 +263,7 @@ func (t *turn) add(ctx context.Context, p *ingest.Preparer, o *event.Object) err
 			o.Last = e.Time
 		}
 		if q.Items[i].Ends {
-			o.Note = offNote(o.Note, e.Time)
+			o.Note = offNote(o.Note, e.Time, q.Items[i].EndsOf)
 		}
 	}
 	t.parcel.Add(q)

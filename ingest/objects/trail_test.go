@@ -1,6 +1,7 @@
 package objects_test
 
 import (
+	"cmp"
 	"crypto"
 	"crypto/rand"
 	"crypto/rsa"
@@ -21,6 +22,7 @@ import (
 type trail struct {
 	*site
 	region   string
+	name     string // empty: all_calls
 	key      *rsa.PrivateKey
 	previous map[string]any // the last digest; nil: the chain begins
 	plain    []byte         // of the last digest
@@ -57,8 +59,8 @@ func (r *trail) deliver(at time.Time, calls ...string) string {
 }
 
 func (r *trail) digestKey(end time.Time) string {
-	return fmt.Sprintf("AWSLogs/%s/CloudTrail-Digest/%s/%s/%s_CloudTrail-Digest_%s_all_calls_eu-central-1_%s.json.gz",
-		account, r.region, end.Format("2006/01/02"), account, r.region, end.Format("20060102T150405Z"))
+	return fmt.Sprintf("AWSLogs/%s/CloudTrail-Digest/%s/%s/%s_CloudTrail-Digest_%s_%s_eu-central-1_%s.json.gz",
+		account, r.region, end.Format("2006/01/02"), account, r.region, cmp.Or(r.name, "all_calls"), end.Format("20060102T150405Z"))
 }
 
 // digest writes the digest of the hour that ends at end.

@@ -164,8 +164,8 @@ type turn struct {
 	days   map[time.Time]*day
 	newest time.Time // day of the newest object that was seen
 	chains map[string]*chain
-	offs   []coverage.Interval // when the log was switched off, as past.sorted has it
-	files  int                 // log files that were seen, where digests should be
+	offs   []off // when the log was switched off, as past.sorted has it
+	files  int   // log files that were seen, where digests should be
 	alarms []alarm
 
 	digesting bool // digests are listed, and not log files

@@ -3,6 +3,7 @@ package source
 import (
 	"cmp"
 	"fmt"
+	"regexp"
 	"strings"
 	"time"
 
@@ -64,6 +65,28 @@ func (v *trailRecord) ends() bool {
 	return strings.HasPrefix(v.source, "cloudtrail.amazonaws.com") && (v.name == "StopLogging" || v.name == "DeleteTrail")
 }
 
+// trailARN matches the ARN of a trail: its home region and its name.
+var trailARN = regexp.MustCompile(`^arn:[a-z0-9-]+:cloudtrail:([a-z0-9-]+):[0-9]{12}:trail/([A-Za-z0-9._-]+)$`)
+
+var trailName = regexp.MustCompile(`^[A-Za-z0-9._-]{1,128}$`)
+
+// trail returns name and home region of the trail that a call is for, as the keys of
+// its digests have them, or nothing. Logging of a trail can be stopped in its home
+// region only, by its name or its ARN, and stops in all regions.
+// https://docs.aws.amazon.com/awscloudtrail/latest/APIReference/API_StopLogging.html
+func (v *trailRecord) trail() string {
+	if v.target.param != "name" {
+		return ""
+	}
+	if m := trailARN.FindStringSubmatch(v.target.name); m != nil {
+		return m[2] + "_" + m[1]
+	}
+	if v.region == "" || !trailName.MatchString(v.target.name) {
+		return ""
+	}
+	return v.target.name + "_" + v.region
+}
+
 // trailAction names a call as policies do: iam:CreateUser.
 func trailAction(a action) string {
 	service := strings.TrimSuffix(strings.TrimSuffix(a.noun, ".cn"), ".amazonaws.com")
@@ -98,6 +121,8 @@ func (c *trail) normalize(r Record) ([]Result, error) {
 	}
 	act := v.action()
 	switch {
+	case act.verb == "" && strings.Contains(raw, "CWL CONTROL MESSAGE"):
+		return nil, fmt.Errorf("%w: a message with which CloudWatch Logs tries its destination", ErrSkip)
 	case v.digest && act.verb == "":
 		return nil, fmt.Errorf("%w: a digest file, which proves log files and holds no event", ErrSkip)
 	case act.verb == "":
@@ -120,7 +145,9 @@ func (c *trail) normalize(r Record) ([]Result, error) {
 		Scope:        event.Scope{Workspace: v.region},
 	}
 	e.Section = class.section(e.Outcome)
-	out[0].Ends = v.ends() && e.Outcome == event.Success
+	if out[0].Ends = v.ends() && e.Outcome == event.Success; out[0].Ends {
+		out[0].EndsOf = v.trail()
+	}
 	out[0].Claimed = setTime(e, v.time, carriedAt(v.carrierTime, r.Transport))
 	if mangled {
 		e.Clean()
@@ -158,46 +185,48 @@ func (v *trailRecord) outcome() string {
 }
 
 // member reads a member of a record, or of what carries one: the envelope of
-// EventBridge, an answer of LookupEvents, an entry of CloudWatch Logs. Athena and
-// CloudTrail Lake write names in small letters.
+// EventBridge, an answer of LookupEvents, an entry of CloudWatch Logs, an activity in
+// CloudTrail Lake.
 func (v *trailRecord) member(f *fields, name string) {
 	switch name {
-	case "eventID", "eventid":
+	case "eventID":
 		v.id = f.text()
-	case "eventTime", "eventtime":
+	case "eventTime":
 		v.time = f.text()
-	case "eventSource", "eventsource":
+	case "eventSource":
 		v.source = f.text()
-	case "eventName", "eventname":
+	case "eventName":
 		v.name = f.text()
-	case "awsRegion", "awsregion":
+	case "awsRegion":
 		v.region = f.text()
-	case "sourceIPAddress", "sourceipaddress":
+	case "sourceIPAddress":
 		v.ip = f.text()
-	case "userAgent", "useragent":
+	case "userAgent":
 		v.agent = f.text()
-	case "errorCode", "errorcode":
+	case "errorCode":
 		v.errorCode = f.text()
-	case "errorMessage", "errormessage":
+	case "errorMessage":
 		v.errorMessage = f.text()
-	case "requestID", "requestid":
+	case "requestID":
 		v.requestID = f.text()
-	case "eventType", "eventtype":
+	case "eventType":
 		v.category = f.text()
-	case "readOnly", "readonly":
+	case "readOnly":
 		v.readOnly = f.text()
-	case "recipientAccountId", "recipientaccountid":
+	case "recipientAccountId":
 		v.recipient = f.text()
-	case "userIdentity", "useridentity":
+	case "userIdentity":
 		f.embedded(v.user.member)
-	case "requestParameters", "requestparameters":
+	case "requestParameters":
 		f.embedded(v.target.parameter)
-	case "responseElements", "responseelements", "serviceEventDetails", "serviceeventdetails":
+	case "responseElements", "serviceEventDetails":
 		f.embedded(v.answer)
-	case "additionalEventData", "additionaleventdata":
+	case "additionalEventData":
 		f.embedded(v.additional)
 	case "resources":
 		f.array(v.target.resource)
+	case "eventVersion", "eventCategory", "managementEvent", "tlsDetails":
+		f.value()
 	default:
 		v.rareMember(f, name)
 	}
@@ -205,21 +234,21 @@ func (v *trailRecord) member(f *fields, name string) {
 
 func (v *trailRecord) rareMember(f *fields, name string) {
 	switch name {
-	case "insightDetails", "insightdetails":
+	case "insightDetails":
 		f.embedded(v.insight.member)
 	case "addendum":
 		f.object(v.addendum)
 	case "digestStartTime", "digestS3Object":
 		f.value()
 		v.digest = true
-	case "detail", "CloudTrailEvent", "message":
+	case "detail", "CloudTrailEvent", "message", "eventData":
 		f.embedded(v.member)
 	case "time", "@timestamp":
 		v.carrierTime = f.text()
 	case "account":
 		v.carrierAccount = f.text()
 	default:
-		f.value()
+		v.column(f, name)
 	}
 }
 

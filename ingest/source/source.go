@@ -165,6 +165,7 @@ type Result struct {
 	Claimed  string // the source's words for a time, to be handed to (*event.Event).File
 	Unmapped bool   // no rule knows the action; it is filed under other
 	Ends     bool   // the source says that its log was switched off: coverage ends at the event's time
+	EndsOf   string // of Ends: of a CloudTrail trail, how the names of its chains of digests end; empty: of all
 }
 
 // ErrSkip is wrapped by the error for a record that is known to hold no event.

@@ -76,7 +76,8 @@ func (s *site) sourceDays(state *ledger.State, c reports.Coverage) []views.Sourc
 		}
 		for _, method := range []string{ledger.Read, ledger.Heard, ledger.Stated} {
 			if share := from.Methods[method]; share > 0 {
-				m := views.MethodShare{Method: views.DayState(method), Share: share}
+				// Of the required time, as the whole of the line; the parts add up to it.
+				m := views.MethodShare{Method: views.DayState(method), Share: share / from.Share * from.Required()}
 				if method == ledger.Stated {
 					m.By = strings.Join(from.By, ", ")
 				}

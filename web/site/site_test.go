@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math"
 	"slices"
 	"strings"
 	"testing"
@@ -257,6 +258,9 @@ func TestCoverage(t *testing.T) {
 	}
 	if len(v.Sources) != 1 || len(v.Sources[0].Days) != 53 || v.Sources[0].Title == "" || len(v.Sources[0].Methods) != 2 || v.Sources[0].Methods[1].By != "Ada Example" {
 		t.Fatalf("sources %+v", v.Sources)
+	}
+	if m := v.Sources[0]; m.Share == 0 || math.Abs(m.Methods[0].Share+m.Methods[1].Share-m.Share) > 1e-9 {
+		t.Errorf("the methods %+v do not add up to %v", m.Methods, m.Share)
 	}
 	states := map[views.DayState]int{}
 	for _, d := range v.Sources[0].Days {

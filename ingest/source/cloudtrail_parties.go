@@ -89,11 +89,15 @@ func (u *trailUser) actor(login string) event.Actor {
 	if u.kind == "AWSService" {
 		account = "" // of the caller, who is not known
 	}
-	a := event.Actor{
-		ID:           cmp.Or(u.arn, u.principal, u.onBehalfOf, u.provider, account, u.invokedBy),
-		Type:         u.actorType(login),
-		Impersonator: cmp.Or(u.sourceIdentity, u.onBehalfOf),
+	a := event.Actor{Type: u.actorType(login)}
+	switch u.kind {
+	case "IdentityCenterUser", "Unknown": // a user of the identity center acts on their own behalf
+		a.ID = cmp.Or(u.arn, u.onBehalfOf)
+		a.Impersonator = u.sourceIdentity
+	default:
+		a.Impersonator = cmp.Or(u.sourceIdentity, u.onBehalfOf)
 	}
+	a.ID = cmp.Or(a.ID, u.arn, u.principal, u.onBehalfOf, u.provider, account, u.invokedBy)
 	_, session, _ := strings.Cut(u.principal, ":")
 	switch _, role, isRole := strings.Cut(u.arn, ":assumed-role/"); {
 	case u.kind == "Root":
@@ -138,8 +142,10 @@ func (u *trailUser) actorType(login string) string {
 	case "AWSService":
 		return event.Service
 	case "WebIdentityUser":
-		if strings.Contains(u.provider, "oidc.eks.") || strings.Contains(u.provider, "token.actions.githubusercontent.com") {
-			return event.Service
+		for _, workloads := range []string{"oidc.eks.", "token.actions.githubusercontent.com", "app.terraform.io", "gitlab.com"} {
+			if strings.Contains(u.provider, workloads) {
+				return event.Service
+			}
 		}
 		return event.User
 	case "AssumedRole", "Role":

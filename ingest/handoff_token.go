@@ -15,8 +15,8 @@ import (
 
 // Tokens changes tokens; *token.Keeper does.
 type Tokens interface {
-	Add(ctx context.Context, t token.Token) error
-	Revoke(ctx context.Context, id, by string) (token.Token, error)
+	Add(ctx context.Context, t token.Token, by source.Act) error
+	Revoke(ctx context.Context, id string, by source.Act) (token.Token, error)
 }
 
 // revocation is what is handed over to end a token.
@@ -29,7 +29,7 @@ func (h *Handoff) takeToken(w http.ResponseWriter, r *http.Request) {
 	var t token.Token
 	err := json.UnmarshalRead(http.MaxBytesReader(w, r.Body, 64<<10), &t, json.RejectUnknownMembers(true))
 	if err == nil {
-		err = AddToken(r.Context(), h.Log, h.Tokens, t)
+		err = AddToken(r.Context(), h.Log, h.Tokens, t, token.Operator(t.By))
 	}
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusBadRequest)
@@ -43,7 +43,7 @@ func (h *Handoff) takeRevocation(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
 	}
-	t, err := h.Tokens.Revoke(r.Context(), end.ID, end.By)
+	t, err := h.Tokens.Revoke(r.Context(), end.ID, token.Operator(end.By))
 	if err == nil {
 		err = json.MarshalWrite(w, t)
 	}
@@ -54,7 +54,7 @@ func (h *Handoff) takeRevocation(w http.ResponseWriter, r *http.Request) {
 
 // AddToken adds a token for a source that the ledger knows. Nobody but Exhibit writes
 // its own events.
-func AddToken(ctx context.Context, log *Log, tokens Tokens, t token.Token) error {
+func AddToken(ctx context.Context, log *Log, tokens Tokens, t token.Token, by source.Act) error {
 	head := log.Head()
 	s, known := head.State.First(t.Source)
 	switch {
@@ -63,7 +63,7 @@ func AddToken(ctx context.Context, log *Log, tokens Tokens, t token.Token) error
 	case !known || s.Kind == source.Own:
 		return fmt.Errorf("there is no source %q: add it to the configuration and start 'exhibit serve' first", t.Source)
 	}
-	return tokens.Add(ctx, t)
+	return tokens.Add(ctx, t, by)
 }
 
 // Add has the running writer keep a new token. The text of the token stays here.

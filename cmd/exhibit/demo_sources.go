@@ -145,7 +145,7 @@ func (d *demoSite) openDoor(ctx context.Context, w *writer) error {
 		return err
 	}
 	t, text := token.New(demoScalr, "admin@demo.example", time.Time{}, time.Now())
-	if err := ingest.AddToken(ctx, w.ledger, keeper, t); err != nil {
+	if err := ingest.AddToken(ctx, w.ledger, keeper, t, token.Operator(t.By)); err != nil {
 		return err
 	}
 	return os.WriteFile(path, []byte(text), 0o600)

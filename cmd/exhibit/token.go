@@ -39,7 +39,7 @@ func (cmd *tokenCreateCmd) Run(ctx context.Context, c *cli, log *slog.Logger) er
 	err = withTokens(ctx, config, log, func(running *ingest.RunningWriter) error {
 		return running.Add(ctx, t)
 	}, func(w *writer, keeper *token.Keeper) error {
-		return ingest.AddToken(ctx, w.ledger, keeper, t)
+		return ingest.AddToken(ctx, w.ledger, keeper, t, token.Operator(t.By))
 	})
 	if err != nil {
 		return fmt.Errorf("token: %w", err)
@@ -123,7 +123,7 @@ func (cmd *tokenRevokeCmd) Run(ctx context.Context, c *cli, log *slog.Logger) er
 		t, err = running.Revoke(ctx, cmd.ID, by)
 		return err
 	}, func(_ *writer, keeper *token.Keeper) (err error) {
-		t, err = keeper.Revoke(ctx, cmd.ID, by)
+		t, err = keeper.Revoke(ctx, cmd.ID, token.Operator(by))
 		return err
 	})
 	if err != nil {

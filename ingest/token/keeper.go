@@ -1,10 +1,12 @@
 package token
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -110,8 +112,23 @@ func (k *Keeper) firstUse(id, from string, now time.Time) {
 	}
 }
 
-// Add keeps a new token, which works when nil is returned.
-func (k *Keeper) Add(ctx context.Context, t Token) error {
+// List returns all tokens, the newest first.
+func (k *Keeper) List() []Token {
+	k.mu.RLock()
+	defer k.mu.RUnlock()
+	list := slices.Collect(maps.Values(k.tokens))
+	slices.SortFunc(list, func(a, b Token) int {
+		return cmp.Or(b.Created.Compare(a.Created), cmp.Compare(a.ID, b.ID))
+	})
+	return list
+}
+
+// Operator is who makes or ends a token on the machine itself.
+func Operator(id string) source.Act { return source.Act{Actor: source.Party{Type: event.User, ID: id}} }
+
+// Add keeps a new token, which works when nil is returned. by says who does it, and
+// from where.
+func (k *Keeper) Add(ctx context.Context, t Token, by source.Act) error {
 	if err := t.valid(k.Now()); err != nil {
 		return err
 	}
@@ -134,7 +151,7 @@ func (k *Keeper) Add(ctx context.Context, t Token) error {
 	if !t.Expires.IsZero() {
 		ends = "it expires at " + t.Expires.Format(time.RFC3339)
 	}
-	act := t.act("token.create", source.Party{Type: event.User, ID: t.By})
+	act := t.act("token.create", by)
 	act.Reason = ends
 	if err := k.Diary.Write(ctx, act); err != nil {
 		return err
@@ -147,12 +164,12 @@ func (k *Keeper) Add(ctx context.Context, t Token) error {
 
 // Revoke ends a token at once. When the end could not be stored, the token is closed
 // until this process ends, and the error says so.
-func (k *Keeper) Revoke(ctx context.Context, id, by string) (Token, error) {
+func (k *Keeper) Revoke(ctx context.Context, id string, by source.Act) (Token, error) {
 	k.mu.Lock()
 	t, known := k.tokens[id]
 	ended := known && !t.Revoked.IsZero()
 	if known && !ended {
-		t.Revoked, t.RevokedBy = k.Now().UTC().Round(0), by
+		t.Revoked, t.RevokedBy = k.Now().UTC().Round(0), cmp.Or(by.Actor.Email, by.Actor.ID)
 		k.tokens[id] = t
 	}
 	k.mu.Unlock()
@@ -164,7 +181,7 @@ func (k *Keeper) Revoke(ctx context.Context, id, by string) (Token, error) {
 	if err == nil {
 		err = k.Store.AddToken(ctx, row)
 	}
-	act := t.act("token.revoke", source.Party{Type: event.User, ID: by})
+	act := t.act("token.revoke", by)
 	if ended {
 		act.Reason = "it was revoked before"
 	}
@@ -205,7 +222,7 @@ func (k *Keeper) note(ctx context.Context, u use) {
 }
 
 func (k *Keeper) noteOnce(ctx context.Context, u use) error {
-	act := u.token.act("token.use", source.Party{Type: event.Service, ID: u.token.ID, Name: "token of " + u.token.Source})
+	act := u.token.act("token.use", source.Act{Actor: source.Party{Type: event.Service, ID: u.token.ID, Name: "token of " + u.token.Source}})
 	act.Time, act.IP, act.Reason = u.token.Used, u.from, "first use"
 	if err := k.Diary.Write(ctx, act); err != nil {
 		return err
@@ -217,7 +234,8 @@ func (k *Keeper) noteOnce(ctx context.Context, u use) error {
 	return k.Store.AddToken(ctx, row)
 }
 
-func (t *Token) act(action string, who source.Party) source.Act {
-	return source.Act{Action: action, Outcome: event.Success, Actor: who,
-		Target: source.Party{Type: "token", ID: t.ID, Name: "ingest:" + t.Source}}
+// act is what by does with the token.
+func (t *Token) act(action string, by source.Act) source.Act {
+	by.Action, by.Outcome, by.Target = action, event.Success, source.Party{Type: "token", ID: t.ID, Name: "ingest:" + t.Source}
+	return by
 }

@@ -94,10 +94,10 @@ func TestToken(t *testing.T) {
 	if _, err := k.Check(text, "192.0.2.1"); !errors.Is(err, token.ErrUnknown) {
 		t.Errorf("before it is kept: %v", err)
 	}
-	if err := k.Add(t.Context(), one); err != nil {
+	if err := k.Add(t.Context(), one, token.Operator("ann")); err != nil {
 		t.Fatal(err)
 	}
-	if err := k.Add(t.Context(), one); err == nil {
+	if err := k.Add(t.Context(), one, token.Operator("ann")); err == nil {
 		t.Error("the same token was added twice")
 	}
 	for _, wrong := range []string{"", "exh_", text[:len(text)-1], text + "a", strings.ToUpper(text), "exh_" + one.ID + "_", one.SHA256, text[4:], strings.Repeat("exh_", 1000)} {
@@ -133,7 +133,7 @@ func TestToken(t *testing.T) {
 		}
 		c.now = start
 	}
-	if _, err := k.Revoke(t.Context(), one.ID, "bob"); err != nil {
+	if _, err := k.Revoke(t.Context(), one.ID, token.Operator("bob")); err != nil {
 		t.Fatal(err)
 	}
 	for _, keeper := range []*token.Keeper{k, open(t, m, c)} {
@@ -145,7 +145,7 @@ func TestToken(t *testing.T) {
 	if err != nil || len(list) != 1 || list[0].RevokedBy != "bob" || list[0].Revoked.IsZero() {
 		t.Errorf("got %+v, %v", list, err)
 	}
-	if _, err := k.Revoke(t.Context(), "nothing", "bob"); err == nil {
+	if _, err := k.Revoke(t.Context(), "nothing", token.Operator("bob")); err == nil {
 		t.Error("a token that is not there was revoked")
 	}
 	if got := actions(m); got != "token.create token.revoke" {
@@ -159,33 +159,33 @@ func TestTokensThatAreNotKept(t *testing.T) {
 	old, _ := token.New("hcp", "ann", start, start)
 	nameless, _ := token.New("", "ann", time.Time{}, start)
 	for _, bad := range []token.Token{{}, old, nameless} {
-		if err := k.Add(t.Context(), bad); err == nil {
+		if err := k.Add(t.Context(), bad, token.Operator("ann")); err == nil {
 			t.Errorf("%+v was kept", bad)
 		}
 	}
 	m.fail(errors.New("no disk"))
 	good, text := token.New("hcp", "ann", time.Time{}, start)
-	if err := k.Add(t.Context(), good); err == nil {
+	if err := k.Add(t.Context(), good, token.Operator("ann")); err == nil {
 		t.Error("a token was kept on no disk")
 	}
 	if _, err := k.Check(text, ""); !errors.Is(err, token.ErrUnknown) {
 		t.Errorf("a token that is not stored: %v", err)
 	}
 	m.fail(nil)
-	if err := k.Add(t.Context(), good); err != nil {
+	if err := k.Add(t.Context(), good, token.Operator("ann")); err != nil {
 		t.Fatal(err)
 	}
 	// A token that cannot be stored as revoked is closed all the same, and the second
 	// attempt stores it.
 	m.fail(errors.New("no disk"))
-	if _, err := k.Revoke(t.Context(), good.ID, "bob"); err == nil {
+	if _, err := k.Revoke(t.Context(), good.ID, token.Operator("bob")); err == nil {
 		t.Error("a revocation was stored on no disk")
 	}
 	if _, err := k.Check(text, ""); !errors.Is(err, token.ErrRevoked) {
 		t.Errorf("a token that is to be revoked: %v", err)
 	}
 	m.fail(nil)
-	if _, err := k.Revoke(t.Context(), good.ID, "bob"); err != nil {
+	if _, err := k.Revoke(t.Context(), good.ID, token.Operator("bob")); err != nil {
 		t.Error(err)
 	}
 	if _, err := open(t, m, c).Check(text, ""); !errors.Is(err, token.ErrRevoked) {
@@ -198,7 +198,7 @@ func TestFirstUse(t *testing.T) {
 	m, c := &memory{told: make(chan struct{}, 100)}, &clock{now: start, again: make(chan time.Time)}
 	k := open(t, m, c)
 	one, text := token.New("hcp", "ann", time.Time{}, start)
-	if err := k.Add(t.Context(), one); err != nil {
+	if err := k.Add(t.Context(), one, token.Operator("ann")); err != nil {
 		t.Fatal(err)
 	}
 	<-m.told

@@ -68,7 +68,7 @@ type oktaRecord struct {
 }
 
 // oktaParty is an actor or target.
-type oktaParty struct{ id, kind, alternate, name, changes string }
+type oktaParty struct{ id, kind, alternate, name, changes, ip string }
 
 func (o *oktaLog) normalize(r Record) ([]Result, error) {
 	if len(r.Raw) > MaxRecord {

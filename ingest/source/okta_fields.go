@@ -1,18 +1,34 @@
 package source
 
+import (
+	"cmp"
+	"strings"
+)
+
+// member reads a member of a record. Some collectors write names in small letters or
+// with underscores. The records of the Events API, which the System Log replaced, have
+// an action, actors and targets.
 func (v *oktaRecord) member(f *fields, name string) {
 	switch name {
-	case "uuid":
+	case "uuid", "eventId":
 		v.id = f.text()
 	case "published":
 		v.published = f.text()
-	case "eventType", "eventtype": // some collectors write names in small letters
+	case "eventType", "eventtype", "event_type":
 		v.kind = f.text()
+	case "action":
+		f.object(v.actionMember)
+	case "actors":
+		f.array(v.actorElement)
+	case "requestId":
+		v.transaction = f.text()
+	case "sessionId":
+		v.session = f.text()
 	case "outcome":
 		f.object(v.outcomeMember)
 	case "actor":
 		f.object(v.actor.member)
-	case "target":
+	case "target", "targets":
 		v.targets = nil // a record is read again when its text is not Unicode
 		f.array(v.targetElement)
 	case "client":
@@ -21,12 +37,55 @@ func (v *oktaRecord) member(f *fields, name string) {
 		f.object(v.requestMember)
 	case "transaction":
 		f.object(v.transactionMember)
-	case "authenticationContext", "authenticationcontext":
+	case "authenticationContext", "authenticationcontext", "authentication_context":
 		f.object(v.authenticationMember)
 	case "data": // an event hook
 		f.object(v.hookMember)
 	case "detail", "event": // EventBridge, Splunk
 		f.object(v.member)
+	default:
+		v.column(f, name)
+	}
+}
+
+// column reads a member of a record that was made flat, as tables want it: such as
+// actor_alternateId_s of Log Analytics, actor.alternateId or ACTOR_ALTERNATE_ID.
+func (v *oktaRecord) column(f *fields, name string) {
+	if !strings.ContainsAny(name, "._") && (name == "" || name[0] < 'A' || name[0] > 'Z') {
+		f.value()
+		return
+	}
+	if i := len(name) - 2; i > 0 && name[i] == '_' {
+		name = name[:i] // the type of the column
+	}
+	switch strings.ToLower(strings.NewReplacer("_", "", ".", "").Replace(name)) {
+	case "uuid":
+		v.id = f.text()
+	case "published":
+		v.published = f.text()
+	case "eventtype":
+		v.kind = f.text()
+	case "outcomeresult":
+		v.result = f.text()
+	case "actorid":
+		v.actor.id = f.text()
+	case "actortype":
+		v.actor.kind = f.text()
+	case "actoralternateid":
+		v.actor.alternate = f.text()
+	case "actordisplayname":
+		v.actor.name = f.text()
+	case "clientipaddress":
+		v.ip = f.text()
+	case "clientuseragentrawuseragent":
+		v.agent = f.text()
+	case "transactionid":
+		v.transaction = f.text()
+	case "authenticationcontextexternalsessionid":
+		v.session = f.text()
+	case "target":
+		v.targets = nil
+		f.embeddedArray(v.targetElement)
 	default:
 		f.value()
 	}
@@ -65,16 +124,19 @@ func (v *oktaRecord) outcomeMember(f *fields, name string) {
 
 func (v *oktaRecord) clientMember(f *fields, name string) {
 	switch name {
-	case "ipAddress":
+	case "ipAddress", "ipaddress", "ip_address", "ip":
 		v.ip = f.text()
-	case "userAgent":
-		f.object(func(f *fields, name string) {
-			if name == "rawUserAgent" {
-				v.agent = f.text()
-				return
-			}
-			f.value()
-		})
+	case "userAgent", "useragent", "user_agent":
+		f.object(v.agentMember)
+	default:
+		f.value()
+	}
+}
+
+func (v *oktaRecord) agentMember(f *fields, name string) {
+	switch name {
+	case "rawUserAgent", "rawuseragent", "raw_user_agent":
+		v.agent = f.text()
 	default:
 		f.value()
 	}
@@ -82,7 +144,9 @@ func (v *oktaRecord) clientMember(f *fields, name string) {
 
 // requestMember takes the first address of the chain, the one nearest to the person.
 func (v *oktaRecord) requestMember(f *fields, name string) {
-	if name != "ipChain" {
+	switch name {
+	case "ipChain", "ipchain", "ip_chain":
+	default:
 		f.value()
 		return
 	}
@@ -103,11 +167,12 @@ func (v *oktaRecord) transactionMember(f *fields, name string) {
 		v.transaction = f.text()
 	case "detail":
 		f.object(func(f *fields, name string) {
-			if name == "requestApiTokenId" {
+			switch name {
+			case "requestApiTokenId", "requestapitokenid", "request_api_token_id":
 				v.token = f.text()
-				return
+			default:
+				f.value()
 			}
-			f.value()
 		})
 	default:
 		f.value()
@@ -116,12 +181,34 @@ func (v *oktaRecord) transactionMember(f *fields, name string) {
 
 func (v *oktaRecord) authenticationMember(f *fields, name string) {
 	switch name {
-	case "externalSessionId":
+	case "externalSessionId", "externalsessionid", "external_session_id":
 		v.session = f.text()
-	case "rootSessionId":
+	case "rootSessionId", "rootsessionid", "root_session_id":
 		v.rootSession = f.text()
 	default:
 		f.value()
+	}
+}
+
+// actionMember reads what the Events API calls the type of an event.
+func (v *oktaRecord) actionMember(f *fields, name string) {
+	if name == "objectType" {
+		v.kind = f.text()
+		return
+	}
+	f.value()
+}
+
+// actorElement reads an actor of the Events API: who acted, or the client that they did
+// it with, whose id is what it calls itself.
+func (v *oktaRecord) actorElement(f *fields) {
+	var p oktaParty
+	f.object(p.member)
+	switch {
+	case p.kind == "Client":
+		v.ip, v.agent = cmp.Or(v.ip, p.ip), cmp.Or(v.agent, p.id)
+	case v.actor.id == "":
+		v.actor = p
 	}
 }
 
@@ -135,13 +222,15 @@ func (p *oktaParty) member(f *fields, name string) {
 	switch name {
 	case "id":
 		p.id = f.text()
-	case "type":
+	case "type", "objectType":
 		p.kind = f.text()
-	case "alternateId":
+	case "alternateId", "alternateid", "alternate_id", "login":
 		p.alternate = f.text()
-	case "displayName":
+	case "displayName", "displayname", "display_name":
 		p.name = f.text()
-	case "changeDetails":
+	case "ipAddress":
+		p.ip = f.text()
+	case "changeDetails", "changedetails", "change_details":
 		if f.kind() == '{' {
 			p.changes = f.value()
 			return

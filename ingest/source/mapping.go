@@ -89,18 +89,33 @@ type mappingRule struct {
 type oneOrAll []string
 
 // UnmarshalYAML reads either.
-func (o *oneOrAll) UnmarshalYAML(text []byte) error {
+func (o *oneOrAll) UnmarshalYAML(read func(any) error) error {
 	var one string
-	if yaml.Unmarshal(text, &one) == nil {
+	if read(&one) == nil {
 		*o = oneOrAll{one}
 		return nil
 	}
 	var list []string
-	if err := yaml.Unmarshal(text, &list); err != nil {
+	if err := read(&list); err != nil {
 		return errors.New("must be a path, or a list of paths")
 	}
 	*o = list
 	return nil
+}
+
+// decodeYAML reads a file that a person wrote; what is not known in it is a mistake.
+func decodeYAML(text []byte, to any) (err error) {
+	// The library panics on some malformed documents.
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("malformed YAML: %v", p)
+		}
+	}()
+	err = yaml.NewDecoder(bytes.NewReader(text), yaml.Strict()).Decode(to)
+	if err == io.EOF {
+		return nil // an empty file
+	}
+	return err
 }
 
 // A field is a place of an event that a mapping fills.
@@ -151,7 +166,7 @@ func ParseMapping(text []byte) (*Mapping, error) {
 // parseMapping is ParseMapping with the rules that hold when the mapping has none.
 func parseMapping(text []byte, standard string) (*Mapping, error) {
 	m := &Mapping{}
-	if err := yaml.NewDecoder(bytes.NewReader(text), yaml.Strict()).Decode(&m.file); err != nil && err != io.EOF {
+	if err := decodeYAML(text, &m.file); err != nil {
 		return nil, fmt.Errorf("source: mapping: %w", err)
 	}
 	if m.file.Version == 0 {

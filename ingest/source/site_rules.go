@@ -1,13 +1,11 @@
 package source
 
 import (
-	"bytes"
 	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"slices"
 	"strings"
@@ -78,15 +76,9 @@ func (r *siteRuleLine) UnmarshalYAML(n ast.Node) error {
 
 // ParseSiteRules reads a site's own rules. It is strict, and the error names every
 // mistake with its line; name is the file's, for that.
-func ParseSiteRules(name string, text []byte) (s *SiteRules, err error) {
-	// The library panics on some malformed documents.
-	defer func() {
-		if p := recover(); p != nil {
-			s, err = nil, fmt.Errorf("rules %s: malformed YAML: %v", name, p)
-		}
-	}()
+func ParseSiteRules(name string, text []byte) (*SiteRules, error) {
 	var file map[string][]siteRuleLine
-	if err := yaml.NewDecoder(bytes.NewReader(text), yaml.Strict()).Decode(&file); err != nil && err != io.EOF {
+	if err := decodeYAML(text, &file); err != nil {
 		return nil, fmt.Errorf("rules %s: %w", name, err)
 	}
 	base, err := readRules("json") // for the classes and activities that there are
@@ -94,7 +86,7 @@ func ParseSiteRules(name string, text []byte) (s *SiteRules, err error) {
 		return nil, err
 	}
 	known := Kinds()
-	s = &SiteRules{byKind: map[string][]siteRule{}, text: map[string]string{}}
+	s := &SiteRules{byKind: map[string][]siteRule{}, text: map[string]string{}}
 	var errs []error
 	for _, kind := range slices.Sorted(maps.Keys(file)) {
 		if _, err := Lookup(known, kind); err != nil || kind == Own {

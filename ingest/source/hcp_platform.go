@@ -74,6 +74,9 @@ type platformPrincipal struct{ id, kind, email, name string }
 type platformMeta struct {
 	eventType, timestamp, ip, message, email, user string
 	success, correlation                           string
+	status, action, description                    string // of HCP Packer, as the rest
+	organisation, project                          string
+	actor                                          platformPrincipal
 }
 
 func (h *platform) normalize(r Record) ([]Result, error) {
@@ -92,7 +95,7 @@ func (h *platform) normalize(r Record) ([]Result, error) {
 	if act == "" {
 		return nil, &RejectError{Reason: ReasonNoType, Detail: "neither metadata.event_type nor description is there"}
 	}
-	c := h.rules.classify(action{act, v.verb})
+	c := h.rules.classify(action{act, cmp.Or(v.verb, v.meta.action)})
 	out := []Result{{Unmapped: c.catchAll}}
 	e := &out[0].Event
 	*e = event.Event{
@@ -103,8 +106,8 @@ func (h *platform) normalize(r Record) ([]Result, error) {
 		IP:           cmp.Or(address(v.ip), address(v.meta.ip), address(v.boundary.ip)),
 		UserAgent:    v.agent,
 		RequestID:    cmp.Or(v.operation, v.meta.correlation, v.boundary.request),
-		Organisation: cmp.Or(v.streamOrg, v.organisation),
-		Scope:        event.Scope{Project: cmp.Or(v.project, v.streamProject)},
+		Organisation: cmp.Or(v.streamOrg, v.organisation, v.meta.organisation),
+		Scope:        event.Scope{Project: cmp.Or(v.project, v.streamProject, v.meta.project)},
 	}
 	e.Section = c.section(e.Outcome)
 	transport := r.Transport
@@ -122,12 +125,12 @@ func (v *platformRecord) action() string {
 	if v.product == "boundary" {
 		return v.boundary.action()
 	}
-	return strings.TrimSpace(cmp.Or(v.meta.eventType, v.description, v.meta.message, v.permission))
+	return strings.TrimSpace(cmp.Or(v.meta.eventType, v.description, v.meta.description, v.meta.message, v.permission))
 }
 
 // outcome is what the record says of its outcome; nothing said is unknown.
 func (v *platformRecord) outcome() string {
-	switch status := cmp.Or(v.status, v.boundary.status); {
+	switch status := cmp.Or(v.status, v.boundary.status, v.meta.status); {
 	case status == "OK", len(status) == 3 && (status[0] == '2' || status[0] == '3'):
 		return event.Success
 	case status != "", v.meta.success == "false":
@@ -140,16 +143,18 @@ func (v *platformRecord) outcome() string {
 
 func (v *platformRecord) who() event.Actor {
 	a := event.Actor{
-		ID:    cmp.Or(v.actor.id, v.principal.id, v.meta.user, v.boundary.userID),
-		Email: cmp.Or(v.actor.email, v.principal.email, v.meta.email, v.boundary.email),
-		Name:  cmp.Or(v.actor.name, v.principal.name, v.boundary.name),
+		ID:    cmp.Or(v.actor.id, v.principal.id, v.meta.actor.id, v.meta.user, v.boundary.userID),
+		Email: cmp.Or(v.actor.email, v.principal.email, v.meta.actor.email, v.meta.email, v.boundary.email),
+		Name:  cmp.Or(v.actor.name, v.principal.name, v.meta.actor.name, v.boundary.name),
 	}
 	a.Name = cmp.Or(a.Name, a.Email, a.ID)
-	switch kind := cmp.Or(v.actor.kind, v.principal.kind); {
+	switch kind := cmp.Or(v.actor.kind, v.principal.kind, v.meta.actor.kind); {
 	case strings.HasSuffix(kind, "_USER"):
 		a.Type = event.User
 	case strings.Contains(kind, "SERVICE"), strings.Contains(kind, "WORKLOAD"):
 		a.Type = event.Service
+	case strings.HasSuffix(kind, "_OPERATOR"): // HashiCorp's own
+		a.Type = event.System
 	case kind == "" && a.Email != "":
 		a.Type = event.User
 	}

@@ -14,6 +14,14 @@ func (v *platformRecord) member(f *fields, name string) {
 		f.object(v.streamMember)
 	case "control_plane_event":
 		f.object(v.eventMember)
+	case "service_log_event": // of a product
+		f.object(func(f *fields, name string) {
+			if name == "json_payload" {
+				f.embedded(v.carriedMember)
+				return
+			}
+			f.value()
+		})
 	case "resource":
 		f.object(v.resource.member)
 	case "hcp_product":
@@ -150,7 +158,7 @@ func (r *platformResource) member(f *fields, name string) {
 // member reads a principal. A person or service principal has an object of its own.
 func (p *platformPrincipal) member(f *fields, name string) {
 	switch name {
-	case "id":
+	case "id", "principal_id":
 		p.id = cmp.Or(f.text(), p.id)
 	case "type":
 		p.kind = f.text()
@@ -164,6 +172,8 @@ func (p *platformPrincipal) member(f *fields, name string) {
 	case "service", "service_principal":
 		f.object(p.ownMember)
 		p.kind = cmp.Or(p.kind, "PRINCIPAL_TYPE_SERVICE")
+	case "internal_operator":
+		f.object(p.ownMember)
 	default:
 		f.value()
 	}
@@ -182,8 +192,21 @@ func (p *platformPrincipal) ownMember(f *fields, name string) {
 	}
 }
 
+// member reads metadata. That of HCP Packer says all that there is to say.
 func (m *platformMeta) member(f *fields, name string) {
 	switch name {
+	case "status":
+		m.status = f.text()
+	case "action":
+		m.action = f.text()
+	case "description":
+		m.description = f.text()
+	case "organization_id":
+		m.organisation = f.text()
+	case "project_id":
+		m.project = f.text()
+	case "actor":
+		f.object(m.actor.member)
 	case "event_type":
 		m.eventType = f.text()
 	case "timestamp":

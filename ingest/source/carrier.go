@@ -169,7 +169,8 @@ func (e *envelope) member(f *fields, name string) {
 	case "log":
 		e.log = objectText(f)
 	case "_raw", "raw", "result", "_source", "original", "json", "jsonPayload", "textPayload",
-		"body", "payload", "value", "data", "full_log", "short_message", "full_message":
+		"body", "payload", "value", "data", "content", "attributes", "full_log", "short_message", "full_message",
+		"service_log_event", "json_payload":
 		if text := objectText(f); text != "" {
 			e.exported = append(e.exported, text)
 		}

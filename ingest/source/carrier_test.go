@@ -36,6 +36,7 @@ func carriers(t testing.TB, raw string) map[string]string {
 		"a collector":   `{"@timestamp":"2023-11-14T22:13:20Z","log":` + text + `}`,
 		"a text":        text,
 		"a queue":       `{"messageId":"m","body":` + text + `,"attributes":{}}`,
+		"Datadog's API": `{"id":"A","content":{"timestamp":"2023-11-14T22:13:20Z","tags":["a:b"],"host":"h","service":"s","attributes":` + raw + `}}`,
 		"a list":        `{"topic":"t","value":[` + raw + `]}`,
 		"two lines":     `{"message":` + quoted(t, raw+"\n"+raw+"\n") + `}`,
 		"two of them":   `{"event":{"message":` + text + `},"time":1700000000}`,

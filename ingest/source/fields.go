@@ -48,6 +48,9 @@ func (p *readers) object(raw []byte, member func(f *fields, name string)) (text 
 		p.pool.Put(f)
 	}()
 	text = string(raw)
+	if strings.HasPrefix(text, "{'") {
+		return text, false, &RejectError{ReasonNotJSON, "names are in single quotes, as Python prints a dictionary; write it with json.dumps"}
+	}
 	if err = f.read(raw, text, member, nil); err == nil || errors.Is(err, jsontext.ErrDuplicateName) {
 		return text, false, reject(err)
 	}

@@ -41,11 +41,7 @@ const recordTime = 20 * time.Second
 
 // record writes an action that must not happen unrecorded.
 func (s *server) record(c echo.Context, who Identity, a Action) error {
-	a.Actor = event.Actor{ID: who.Subject, Name: who.Name, Email: who.Email, Type: event.User}
-	a.IP, a.UserAgent, a.RequestID = c.RealIP(), c.Request().UserAgent(), requestID(c)
-	if len(a.UserAgent) > 512 {
-		a.UserAgent = strings.ToValidUTF8(a.UserAgent[:512], "")
-	}
+	a = s.by(c, who, a)
 	// A reader who hangs up at the right moment must not thereby stay unrecorded.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(c.Request().Context()), recordTime)
 	defer cancel()
@@ -57,6 +53,16 @@ func (s *server) record(c echo.Context, who Identity, a Action) error {
 			Cause:    err}
 	}
 	return nil
+}
+
+// by returns the action with who does it, and from where.
+func (s *server) by(c echo.Context, who Identity, a Action) Action {
+	a.Actor = event.Actor{ID: who.Subject, Name: who.Name, Email: who.Email, Type: event.User}
+	a.IP, a.UserAgent, a.RequestID = c.RealIP(), c.Request().UserAgent(), requestID(c)
+	if len(a.UserAgent) > 512 {
+		a.UserAgent = strings.ToValidUTF8(a.UserAgent[:512], "")
+	}
+	return a
 }
 
 // recordOrLog writes an action that is allowed to happen unrecorded, because

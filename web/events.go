@@ -75,11 +75,20 @@ func (s *server) fillEvents(c echo.Context, q EventQuery, form url.Values, v *vi
 // EventPath is the address of an event's page. The time, if it is not zero, says where
 // to look first: in a large store an id alone is a search.
 func EventPath(source, id string, at time.Time) string {
-	path := "/events/" + url.PathEscape(source) + "/" + url.PathEscape(id)
-	if at.IsZero() {
-		return path
+	path, query := "/events/"+url.PathEscape(source)+"/", url.Values{}
+	switch id {
+	case ".", "..":
+		query.Set("id", id) // in a path these mean folders, however they are written
+	default:
+		path += url.PathEscape(id)
 	}
-	return path + "?at=" + at.UTC().Format(time.RFC3339Nano)
+	if !at.IsZero() {
+		query.Set("at", at.UTC().Format(time.RFC3339Nano))
+	}
+	if len(query) > 0 {
+		path += "?" + query.Encode()
+	}
+	return path
 }
 
 // event shows one event. Looking at one is recorded, but not prevented when it
@@ -108,6 +117,9 @@ func eventOf(r *http.Request) (source, id string, err error) {
 	first, second, _ := strings.Cut(strings.TrimPrefix(r.URL.EscapedPath(), "/events/"), "/")
 	if source, err = url.PathUnescape(first); err != nil {
 		return "", "", ErrNotFound
+	}
+	if second == "" {
+		second = url.PathEscape(r.URL.Query().Get("id"))
 	}
 	if id, err = url.PathUnescape(second); err != nil || id == "" {
 		return "", "", ErrNotFound

@@ -90,6 +90,10 @@ func (s *server) routes() []route {
 		{get, "/rejects/:source/:sha256", admin, s.reject, nil},
 		{get, "/rejects/:source/:sha256/bytes", admin, s.rejectBytes, often},
 
+		{get, "/tokens", admin, s.tokens, nil},
+		{post, "/tokens", admin, s.createToken, seldom},
+		{post, "/tokens/:token/revoke", admin, s.revokeToken, nil},
+
 		{get, "/schedules", staff, s.scheduleList, mail},
 		{post, "/schedules", staff, s.saveSchedule, mail},
 		{get, "/schedules/new", staff, s.scheduleForm, mail},

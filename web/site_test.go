@@ -133,7 +133,7 @@ func (s *site) makeDeps(appURL, issuer string, zone *time.Location) web.Deps {
 			engagement("Last year", []string{"otto@audit.example"}, -time.Hour),
 		},
 		Overview: s.data, Reports: s.data, Coverage: s.data,
-		Packs: webtest.Packs{Data: s.data}, Sources: webtest.Sources{Data: s.data}, Events: webtest.Events{Data: s.data}, Rejects: webtest.Rejects{Data: s.data},
+		Packs: webtest.Packs{Data: s.data}, Sources: webtest.Sources{Data: s.data}, Events: webtest.Events{Data: s.data}, Rejects: webtest.Rejects{Data: s.data}, Tokens: webtest.Tokens{Data: s.data},
 		Audit: s.audit, Log: slog.New(slog.NewJSONHandler(s.log, nil)), Now: s.clock.now, Rand: rand.Reader,
 		Client: &http.Client{Timeout: 10 * time.Second},
 	}

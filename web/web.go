@@ -51,6 +51,7 @@ type Deps struct {
 	Sources  Sources
 	Events   Events
 	Rejects  Rejects
+	Tokens   Tokens
 	Audit    Audit
 	// Schedules may be nil: no mail is configured.
 	Schedules Schedules
@@ -223,7 +224,7 @@ func (d Deps) check() error {
 	need(d.Rand != nil, "Rand")
 	need(d.Client != nil && d.Client.Timeout > 0, "Client with a timeout")
 	need(d.Metrics == nil || len(d.Metrics.Token) >= minToken, "a longer token for the metrics")
-	need(d.Overview != nil && d.Reports != nil && d.Packs != nil && d.Coverage != nil && d.Sources != nil && d.Events != nil && d.Rejects != nil, "a page's data")
+	need(d.Overview != nil && d.Reports != nil && d.Packs != nil && d.Coverage != nil && d.Sources != nil && d.Events != nil && d.Rejects != nil && d.Tokens != nil, "a page's data")
 	need(d.Audit != nil, "Audit")
 	errs = append(errs, d.Provider.check())
 	for _, e := range d.Engagements {

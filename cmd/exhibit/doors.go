@@ -40,16 +40,12 @@ func (c *Config) proxies() (list []netip.Prefix, err error) {
 
 // front sends a request to the doors or to the pages, which know nothing of each
 // other: a door asks for a token and looks at no session.
-func (w *writer) front(tokens push.Tokens, pages http.Handler) (http.Handler, error) {
-	doors, err := w.doors(w.spool, tokens)
-	if err != nil {
-		return nil, err
-	}
+func front(doors *push.Handler, pages http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if push.Owns(r.URL.Path) {
 			doors.ServeHTTP(w, r)
 			return
 		}
 		pages.ServeHTTP(w, r)
-	}), nil
+	})
 }

@@ -47,7 +47,7 @@ func arrows() map[string][]string {
 		"views":                      {"internal/coverage", "internal/event", "reports/words"},
 		"web":                        with("views", "static"),
 		"web/webtest":                {"web", "views", "internal/event"},
-		"web/site":                   with("ingest", "ingest/source", "internal/pack", "internal/store", "reports", "reports/framework", "reports/schedule", "views", "web"),
+		"web/site":                   with("ingest", "ingest/push", "ingest/source", "ingest/spool", "ingest/token", "internal/pack", "internal/store", "reports", "reports/framework", "reports/schedule", "views", "web"),
 		"internal/pack/verifier":     {"internal/pack"},
 		"cmd/exhibit-verify":         {"internal/pack/verifier"},
 	}

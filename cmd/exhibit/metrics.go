@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 
+	"exhibit/ingest/push"
 	"exhibit/internal/disk"
 	"exhibit/web"
 	"exhibit/web/site"
@@ -15,7 +16,7 @@ type Metrics struct {
 }
 
 // metrics returns what answers scrapes; nil without a token.
-func (w *writer) metrics(pages *site.Site) (*web.Metrics, error) {
+func (w *writer) metrics(pages *site.Site, doors *push.Handler) (*web.Metrics, error) {
 	token, err := secret("metrics.token", w.config.Metrics.TokenFile, w.config.Metrics.TokenEnv)
 	if err != nil || w.config.Metrics == (Metrics{}) {
 		return nil, err
@@ -24,11 +25,8 @@ func (w *writer) metrics(pages *site.Site) (*web.Metrics, error) {
 		return nil, fmt.Errorf("configuration: metrics.token: it has fewer than %d characters: make a random one, as with 'openssl rand -hex 32'", minToken)
 	}
 	g := site.Gauges{Version: version, Commit: commit, Queue: w.committer.Waiting, Free: func() (uint64, error) { return disk.Free(w.config.Data) }, MinFree: uint64(w.config.MinFree), Log: w.log}
-	if box := w.spool; box != nil {
-		g.Spool = func() (used, max uint64) {
-			s := box.Status()
-			return s.Used, s.Max
-		}
+	if w.spool != nil {
+		g.Spool, g.Doors = w.spool.Status, doors
 	}
 	return &web.Metrics{Token: token, Handler: pages.Metrics(g)}, nil
 }

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"exhibit/ingest"
+	"exhibit/ingest/push"
 	"exhibit/ingest/source"
 	"exhibit/reports"
 	"exhibit/views"
@@ -91,17 +92,19 @@ func (w *writer) serve(ctx context.Context, ready func(address string)) error {
 	if err != nil {
 		return err
 	}
-	handler, err := w.pages(maker, packs, states, mailing)
-	if err != nil {
-		return err
-	}
 	tokens, err := w.tokens(ctx)
 	if err != nil {
 		return err
 	}
-	if handler, err = w.front(tokens, handler); err != nil {
+	doors, err := w.doors(w.spool, tokens)
+	if err != nil {
 		return err
 	}
+	pages, err := w.pages(maker, packs, states, mailing, pageTokens{tokens, w.ledger}, doors)
+	if err != nil {
+		return err
+	}
+	handler := front(doors, pages)
 	listener, err := net.Listen("tcp", w.config.Web.Listen)
 	if err != nil {
 		return fmt.Errorf("web: %w", err)
@@ -235,7 +238,7 @@ func (c *Config) provider() (web.Provider, error) {
 	return web.Provider{Issuer: o.Issuer, ClientID: o.ClientID, ClientSecret: clientSecret, Scopes: o.Scopes, GroupsClaim: o.GroupsClaim, Roles: o.Roles}, err
 }
 
-func (w *writer) pages(maker *reports.Maker, packs *reports.Packs, states health, mailing *site.Mailing) (http.Handler, error) {
+func (w *writer) pages(maker *reports.Maker, packs *reports.Packs, states health, mailing *site.Mailing, tokens site.TokenKeeper, doors *push.Handler) (http.Handler, error) {
 	provider, err := w.config.provider()
 	if err != nil {
 		return nil, err
@@ -268,14 +271,14 @@ func (w *writer) pages(maker *reports.Maker, packs *reports.Packs, states health
 		names = append(names, s.Name)
 	}
 	pages := site.New(site.Deps{DB: w.db, Reader: maker.Reader, Maker: maker, Packs: packs, Kinds: w.kinds.Kinds, Names: names, Zone: zone,
-		Now: time.Now, Health: states, Mail: mailing})
-	metrics, err := w.metrics(pages)
+		Now: time.Now, Health: states, Mail: mailing, Keeper: tokens})
+	metrics, err := w.metrics(pages, doors)
 	if err != nil {
 		return nil, err
 	}
 	return web.New(web.Deps{BaseURL: w.config.Web.BaseURL, Instance: w.config.Web.Instance, Provider: provider,
 		Sessions: web.SessionLimits{Idle: w.config.Web.Idle, Absolute: w.config.Web.Absolute}, Proxies: proxies, Zone: zone, Engagements: engagements,
-		Overview: pages.Overview, Reports: pages.Reports, Packs: pages.Packs, Coverage: pages.Coverage, Sources: pages.Sources, Events: pages.Events, Rejects: pages.Rejects,
+		Overview: pages.Overview, Reports: pages.Reports, Packs: pages.Packs, Coverage: pages.Coverage, Sources: pages.Sources, Events: pages.Events, Rejects: pages.Rejects, Tokens: pages.Tokens,
 		Audit: acts{w.diary}, Schedules: pages.Schedules(), Metrics: metrics,
 		Log: w.log, Now: time.Now, Rand: rand.Reader, Client: &http.Client{Timeout: 20 * time.Second}})
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"exhibit/ingest"
+	"exhibit/ingest/source"
 	"exhibit/ingest/token"
 )
 
@@ -159,4 +160,15 @@ func withTokens(ctx context.Context, config Config, log *slog.Logger, there func
 // tokens returns the tokens of the store.
 func (w *writer) tokens(ctx context.Context) (*token.Keeper, error) {
 	return token.Open(ctx, token.Options{Store: w.db, Diary: w.diary, Now: time.Now, After: time.After, Log: w.log})
+}
+
+// pageTokens makes tokens for pages as the command does.
+type pageTokens struct {
+	*token.Keeper
+	ledger *ingest.Log
+}
+
+// Add keeps a token for a source that the ledger knows.
+func (p pageTokens) Add(ctx context.Context, t token.Token, by source.Act) error {
+	return ingest.AddToken(ctx, p.ledger, p.Keeper, t, by)
 }

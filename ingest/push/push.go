@@ -99,6 +99,7 @@ type Handler struct {
 	refusals *refusals
 	acks     *acks
 	counts   counts
+	answers  answers
 }
 
 // New returns the doors.
@@ -110,21 +111,21 @@ func New(o Options) *Handler {
 		h.shares[name] = semaphore.NewWeighted(o.Limits.share())
 	}
 	for path, d := range map[string]door{
-		"/ingest/{source}": {h.takeIngest, refuseIngest},
+		"/ingest/{source}": {"ingest", h.takeIngest, refuseIngest},
 		// Splunk's paths with and without the version of the protocol.
-		"/services/collector":           {h.takeHEC, refuseHEC},
-		"/services/collector/{$}":       {h.takeHEC, refuseHEC},
-		"/services/collector/event":     {h.takeHEC, refuseHEC},
-		"/services/collector/event/1.0": {h.takeHEC, refuseHEC},
-		"/services/collector/raw":       {h.takeHECRaw, refuseHEC},
-		"/services/collector/raw/1.0":   {h.takeHECRaw, refuseHEC},
-		"/services/collector/ack":       {h.takeHECAck, refuseHEC},
-		"/services/collector/ack/1.0":   {h.takeHECAck, refuseHEC},
-		"/v1/logs":                      {h.takeOTLP, refuseOTLP},
-		"/ingest/{source}/v1/logs":      {h.takeOTLP, refuseOTLP},
-		"/api/v2/logs":                  {h.takeDatadog, refuseDatadog},
-		"/api/v1/input":                 {h.takeDatadog, refuseDatadog},
-		"/v1/input":                     {h.takeDatadog, refuseDatadog},
+		"/services/collector":           {"hec", h.takeHEC, refuseHEC},
+		"/services/collector/{$}":       {"hec", h.takeHEC, refuseHEC},
+		"/services/collector/event":     {"hec", h.takeHEC, refuseHEC},
+		"/services/collector/event/1.0": {"hec", h.takeHEC, refuseHEC},
+		"/services/collector/raw":       {"hec", h.takeHECRaw, refuseHEC},
+		"/services/collector/raw/1.0":   {"hec", h.takeHECRaw, refuseHEC},
+		"/services/collector/ack":       {"hec", h.takeHECAck, refuseHEC},
+		"/services/collector/ack/1.0":   {"hec", h.takeHECAck, refuseHEC},
+		"/v1/logs":                      {"otlp", h.takeOTLP, refuseOTLP},
+		"/ingest/{source}/v1/logs":      {"otlp", h.takeOTLP, refuseOTLP},
+		"/api/v2/logs":                  {"datadog", h.takeDatadog, refuseDatadog},
+		"/api/v1/input":                 {"datadog", h.takeDatadog, refuseDatadog},
+		"/v1/input":                     {"datadog", h.takeDatadog, refuseDatadog},
 	} {
 		h.mux.HandleFunc("POST "+path, h.serve(d))
 	}
@@ -163,6 +164,7 @@ type sender struct {
 // A door takes the body of a sender and answers, or says what is wrong with it.
 // refuse answers in the words of the protocol.
 type door struct {
+	name   string // for the counts
 	take   func(w http.ResponseWriter, r *http.Request, who sender, b *body) *fault
 	refuse func(w http.ResponseWriter, r *http.Request, f *fault)
 }
@@ -171,7 +173,9 @@ type door struct {
 const writeTime = 30 * time.Second
 
 func (h *Handler) serve(d door) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
+	return func(to http.ResponseWriter, r *http.Request) {
+		w := &watched{to, http.StatusOK}
+		defer func() { h.answers.add(d.name, w.status) }()
 		who, f := h.admit(r)
 		if f != nil {
 			h.refuse(w, r, d, who, f)

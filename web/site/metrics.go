@@ -5,8 +5,11 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"strconv"
 	"time"
 
+	"exhibit/ingest/push"
+	"exhibit/ingest/spool"
 	"exhibit/internal/coverage"
 	"exhibit/internal/ledger"
 	"exhibit/internal/pack"
@@ -22,11 +25,18 @@ import (
 // Gauges is what metrics show of the process beside what pages show.
 type Gauges struct {
 	Version, Commit string
-	Queue           func() int                // parcels that the committer has not committed
-	Spool           func() (used, max uint64) // bytes of pushed records on disk; nil: nothing is pushed
-	Free            func() (uint64, error)    // bytes on the disk of the data directory
-	MinFree         uint64                    // with less nothing is taken in
+	Queue           func() int             // parcels that the committer has not committed
+	Spool           func() spool.Status    // pushed records on disk; nil: nothing is pushed
+	Doors           Doors                  // nil: nothing is pushed
+	Free            func() (uint64, error) // bytes on the disk of the data directory
+	MinFree         uint64                 // with less nothing is taken in
 	Log             *slog.Logger
+}
+
+// Doors counts what came over HTTP; *push.Handler does.
+type Doors interface {
+	Answers() []push.Answer
+	Counts() []push.Count
 }
 
 // Metrics answers scrapes of Prometheus. Labels hold names of sources, of kinds of
@@ -58,11 +68,7 @@ func (s *scraper) Collect(out chan<- prometheus.Metric) {
 	m := metrics{out}
 	m.gauge("build_info", "Version of the program.", 1, "version", s.Version, "commit", s.Commit)
 	m.gauge("committer_queue", "Parcels that wait for the committer.", float64(s.Queue()))
-	if s.Spool != nil {
-		used, most := s.Spool()
-		m.gauge("spool_bytes", "Pushed records on disk that are not committed.", float64(used))
-		m.gauge("spool_max_bytes", "How many there may be.", float64(most))
-	}
+	s.pushed(m)
 	for _, part := range []struct {
 		name string
 		read func(context.Context, metrics) error
@@ -80,18 +86,62 @@ type metrics struct{ out chan<- prometheus.Metric }
 
 // gauge sends one number. Labels are names and values in turn.
 func (m metrics) gauge(name, help string, value float64, labels ...string) {
+	m.send(prometheus.GaugeValue, name, help, value, labels)
+}
+
+// counter sends a number that only grows until the process ends.
+func (m metrics) counter(name, help string, value uint64, labels ...string) {
+	m.send(prometheus.CounterValue, name+"_total", help, float64(value), labels)
+}
+
+func (m metrics) send(kind prometheus.ValueType, name, help string, value float64, labels []string) {
 	var names, values []string
 	for i := 0; i+1 < len(labels); i += 2 {
 		names, values = append(names, labels[i]), append(values, labels[i+1])
 	}
 	desc := prometheus.NewDesc("exhibit_"+name, help, names, nil)
-	m.out <- prometheus.MustNewConstMetric(desc, prometheus.GaugeValue, value, values...)
+	m.out <- prometheus.MustNewConstMetric(desc, kind, value, values...)
 }
 
 // instant sends a time in seconds since 1970, and nothing for none.
 func (m metrics) instant(name, help string, t time.Time, labels ...string) {
 	if !t.IsZero() {
 		m.gauge(name+"_timestamp_seconds", help, float64(t.UnixNano())/1e9, labels...)
+	}
+}
+
+// pushed sends what came over HTTP and what waits in the spool. Doors, classes of status,
+// sources and outcomes are few, whatever senders send.
+func (s *scraper) pushed(m metrics) {
+	if s.Doors != nil {
+		for _, a := range s.Doors.Answers() {
+			m.counter("push_requests", "Requests of senders, by door and class of the answer's status.", a.N, "door", a.Door, "status", strconv.Itoa(a.Class)+"xx")
+		}
+		for _, c := range s.Doors.Counts() {
+			switch c.Outcome {
+			case push.Accepted:
+				m.counter("push_records", "Records that were answered to be kept.", c.N, "source", c.Source)
+			case push.Heartbeat:
+				m.counter("push_heartbeats", "Requests without records.", c.N, "source", c.Source)
+			default:
+				m.counter("push_refusals", "Requests, or records of one, that were not taken, by reason. No source: who sent is not known.", c.N, "source", c.Source, "reason", string(c.Outcome))
+			}
+		}
+	}
+	if s.Spool == nil {
+		return
+	}
+	box := s.Spool()
+	m.gauge("spool_bytes", "Pushed records on disk that are not committed.", float64(box.Used))
+	m.gauge("spool_max_bytes", "How many there may be.", float64(box.Max))
+	m.gauge("spool_records", "Pushed records that are not committed.", float64(box.Waiting))
+	m.gauge("spool_full", "1: there is no room, and senders are told to wait.", number(!box.Full.IsZero()))
+	m.instant("spool_full_since", "Since when there is no room.", box.Full)
+	if box.Left > 0 {
+		m.gauge("spool_full_in_seconds", "When the spool is full, as it fills now. Missing while it does not fill.", box.Left.Seconds())
+	}
+	if box.Empties > 0 {
+		m.gauge("spool_empty_in_seconds", "When all is stored, as it empties now.", box.Empties.Seconds())
 	}
 }
 

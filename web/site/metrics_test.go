@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"exhibit/ingest/push"
+	"exhibit/ingest/spool"
 	"exhibit/internal/event"
 	"exhibit/internal/ledger"
 	"exhibit/reports/reporttest"
@@ -26,6 +28,17 @@ func scrape(t *testing.T, h http.Handler) string {
 	return rec.Body.String()
 }
 
+// fewDoors is what senders did.
+type fewDoors struct{}
+
+func (fewDoors) Answers() []push.Answer {
+	return []push.Answer{{Door: "hec", Class: 2, N: 7}, {Door: "hec", Class: 5, N: 1}}
+}
+
+func (fewDoors) Counts() []push.Count {
+	return []push.Count{{Source: "hcp-prod", Outcome: push.Accepted, N: 70}, {Source: "hcp-prod", Outcome: "spool full", N: 1}, {Outcome: "no token", N: 4}}
+}
+
 // What somebody who watches over an installation must be told, over a real store.
 func TestMetrics(t *testing.T) {
 	s, l, packs := open(t, nil)
@@ -39,10 +52,7 @@ func TestMetrics(t *testing.T) {
 	}
 	f.Name, f.Framework, f.Recipients, f.Attach = "Monthly for Ada Example", "pci", "ada@example.com", false
 	by := web.Identity{Subject: "1", Email: "rita@example.com"}
-	id, err := m.Save(t.Context(), f, by)
-	if err != nil {
-		t.Fatal(err)
-	}
+	id := create(t, m, f, by)
 	if err := m.RunNow(t.Context(), id, by); err != nil {
 		t.Fatal(err)
 	}
@@ -51,7 +61,9 @@ func TestMetrics(t *testing.T) {
 		t.Fatal(err)
 	}
 	full := false
-	g := site.Gauges{Version: "v1", Commit: "c1", Queue: func() int { return 3 }, Spool: func() (uint64, uint64) { return 5, 100 }, MinFree: 7, Log: slog.New(slog.DiscardHandler),
+	g := site.Gauges{Version: "v1", Commit: "c1", Queue: func() int { return 3 }, Doors: fewDoors{}, Spool: func() spool.Status {
+		return spool.Status{Used: 5, Max: 100, Waiting: 2, Full: now(), Left: 90 * time.Second}
+	}, MinFree: 7, Log: slog.New(slog.DiscardHandler),
 		Free: func() (uint64, error) {
 			if full {
 				return 0, errors.New("no such directory")
@@ -61,7 +73,9 @@ func TestMetrics(t *testing.T) {
 	handler := s.Metrics(g)
 	text := scrape(t, handler)
 	for _, want := range []string{
-		`exhibit_build_info{commit="c1",version="v1"} 1`, "exhibit_committer_queue 3", "exhibit_spool_bytes 5", "exhibit_disk_min_free_bytes 7", `exhibit_disk_free_bytes{disk="data"} 42`,
+		`exhibit_build_info{commit="c1",version="v1"} 1`, "exhibit_committer_queue 3", "exhibit_spool_bytes 5", "exhibit_spool_records 2", "exhibit_spool_full 1", "exhibit_spool_full_since_timestamp_seconds ", "exhibit_spool_full_in_seconds 90",
+		`exhibit_push_requests_total{door="hec",status="2xx"} 7`, `exhibit_push_requests_total{door="hec",status="5xx"} 1`, `exhibit_push_records_total{source="hcp-prod"} 70`,
+		`exhibit_push_refusals_total{reason="spool full",source="hcp-prod"} 1`, `exhibit_push_refusals_total{reason="no token",source=""} 4`, "exhibit_disk_min_free_bytes 7", `exhibit_disk_free_bytes{disk="data"} 42`,
 		`exhibit_disk_free_bytes{disk="store"} `, `exhibit_deliveries{state="failed"} 1`, `exhibit_deliveries{state="queued"} 0`, `exhibit_deliveries{state="deferred"} 0`, "exhibit_schedule_runs_late 0",
 		`exhibit_source_state{source="files",state="import-only"} 1`, `exhibit_source_state{source="files",state="stopped"} 0`, `exhibit_coverage_gap_seconds{source="files",state="`, `exhibit_source_missing_seconds{source="hcp-prod"} `,
 		`exhibit_source_rejects{source="hcp-prod"} `, "exhibit_ledger_records ", "exhibit_checkpoint_age_seconds ", "exhibit_checkpoint_timestamp_seconds ", "exhibit_witnesses ",

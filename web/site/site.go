@@ -34,6 +34,7 @@ type Deps struct {
 	Now    func() time.Time
 	Health Health   // nil: nothing is polled
 	Mail   *Mailing // nil: no mail is configured
+	Keeper TokenKeeper
 }
 
 // Health says how the workers of sources are doing. It is asked for every page that
@@ -64,6 +65,7 @@ type Site struct {
 	Sources  Sources
 	Events   Events
 	Rejects  Rejects
+	Tokens   Tokens
 }
 
 // The parts of a Site.
@@ -75,6 +77,7 @@ type (
 	Sources  struct{ *site }
 	Events   struct{ *site }
 	Rejects  struct{ *site }
+	Tokens   struct{ *site }
 )
 
 var (
@@ -85,6 +88,7 @@ var (
 	_ web.Sources   = Sources{}
 	_ web.Events    = Events{}
 	_ web.Rejects   = Rejects{}
+	_ web.Tokens    = Tokens{}
 )
 
 type site struct{ Deps }
@@ -100,7 +104,7 @@ func (s *Site) Schedules() web.Schedules {
 // New returns the parts that web.Deps asks for.
 func New(d Deps) *Site {
 	s := &site{d}
-	return &Site{Overview{s}, Reports{s}, Packs{s}, Coverage{s}, Sources{s}, Events{s}, Rejects{s}}
+	return &Site{Overview{s}, Reports{s}, Packs{s}, Coverage{s}, Sources{s}, Events{s}, Rejects{s}, Tokens{s}}
 }
 
 // sources lists the configured sources, then those that only the ledger knows, in

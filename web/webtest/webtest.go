@@ -30,6 +30,7 @@ type Data struct {
 	looked  map[string]int
 	packs   []views.Pack
 	content map[string][]byte
+	tokens  []views.Token
 }
 
 // New returns data as of an instant. It has one pack of SOC 2.

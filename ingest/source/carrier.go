@@ -62,7 +62,10 @@ func (c *carrier) read(r Record, depth int) ([]Result, error) {
 		return out, err
 	}
 	e := c.envelope(r.Raw)
-	for _, text := range append([]string{e.detail, e.message, e.log, e.event}, e.exported...) {
+	if e.objects != 1 {
+		e.lone = ""
+	}
+	for _, text := range append(append([]string{e.detail, e.message, e.log, e.event}, e.exported...), e.lone) {
 		if text == "" {
 			continue
 		}
@@ -132,6 +135,8 @@ func quotedRecord(raw []byte) string {
 type envelope struct {
 	event, detail, message, log string
 	exported                    []string // from Splunk, Elasticsearch, queues and other stores of logs
+	lone                        string   // an object under a name that is none of these
+	objects                     int      // how many of these there are
 	id, time                    string
 	strange                     bool // has what Splunk's envelope has not
 }
@@ -179,6 +184,11 @@ func (e *envelope) member(f *fields, name string) {
 	case "timestamp", "@timestamp", "date", "_time":
 		e.time = f.text()
 	default:
+		if f.kind() == '{' {
+			e.objects++
+			e.lone = f.value()
+			return
+		}
 		f.value()
 	}
 }

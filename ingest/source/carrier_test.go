@@ -35,10 +35,11 @@ func carriers(t testing.TB, raw string) map[string]string {
 		"Datadog":       `{"ddsource":"x","ddtags":"a:b","hostname":"h","service":"s","message":` + text + `}`,
 		"a collector":   `{"@timestamp":"2023-11-14T22:13:20Z","log":` + text + `}`,
 		"a text":        text,
-		"a queue":       `{"messageId":"m","body":` + text + `,"attributes":{}}`,
+		"a queue":       `{"messageId":"m","timestamp":1700000000000,"body":` + text + `,"attributes":{}}`,
 		"Datadog's API": `{"id":"A","content":{"timestamp":"2023-11-14T22:13:20Z","tags":["a:b"],"host":"h","service":"s","attributes":` + raw + `}}`,
-		"a list":        `{"topic":"t","value":[` + raw + `]}`,
-		"two lines":     `{"message":` + quoted(t, raw+"\n"+raw+"\n") + `}`,
+		"a detector":    `{"timestamp":"2023-11-14T22:13:20Z","rule":{"id":"1"},"agent":{"id":"0"},"data":{"integration":"x","vendor":` + raw + `}}`,
+		"a list":        `{"topic":"t","timestamp":1700000000000,"value":[` + raw + `]}`,
+		"two lines":     `{"@timestamp":"2023-11-14T22:13:20Z","message":` + quoted(t, raw+"\n"+raw+"\n") + `}`,
 		"two of them":   `{"event":{"message":` + text + `},"time":1700000000}`,
 	}
 }
@@ -95,7 +96,7 @@ func TestCarrierTimes(t *testing.T) {
 		e := out[0].Event
 		want := time.Unix(1700000000, 0)
 		switch {
-		case carrier == "Datadog":
+		case carrier == "Datadog", carrier == "a text":
 			if e.TimeBasis != event.BasisReceived {
 				t.Errorf("%s has no time, and the basis is %s", carrier, e.TimeBasis)
 			}

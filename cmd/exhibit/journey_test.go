@@ -183,8 +183,8 @@ func (d *trial) signIn(t *testing.T, ctx context.Context, user, path string) {
 // TestJourney is the product's main job, as its users do it: an auditor signs in,
 // generates a SOC 2 pack for the last 90 days, downloads it, and checks it offline.
 func TestJourney(t *testing.T) {
-	browser := chromium(t)
 	d := startDemo(t)
+	browser := chromium(t)
 
 	d.signIn(t, browser, "auditor", "/reports")
 	shoot(t, browser, "demo-auditor-reports")

@@ -13,15 +13,16 @@ SENDERS := $(and $(shell command -v curl),$(shell command -v syslog-ng))
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unreleased)
 COMMIT  ?= $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
 VERSITYGW := v1.8.0
+FAKEGCS   := v1.56.1
 LDFLAGS := -s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT)
 
-.PHONY: all build deps npm browser senders s3 demo test check lint generate docs bench fuzz soak clean
+.PHONY: all build deps npm browser senders s3 gcs demo test check lint generate docs bench fuzz soak clean
 
 all: build
 
 # --- what is needed -------------------------------------------------------------------------
 
-deps: npm browser senders s3
+deps: npm browser senders s3 gcs
 
 # The embedded database engine and what browser tests use.
 npm: node_modules/.package-lock.json
@@ -56,6 +57,11 @@ endif
 s3: $(BIN)/tools/versitygw
 $(BIN)/tools/versitygw:
 	GOBIN=$(CURDIR)/$(BIN)/tools $(GO) install github.com/versity/versitygw/cmd/versitygw@$(VERSITYGW)
+
+# And one of Google Cloud Storage.
+gcs: $(BIN)/tools/fake-gcs-server
+$(BIN)/tools/fake-gcs-server:
+	GOBIN=$(CURDIR)/$(BIN)/tools $(GO) install github.com/fsouza/fake-gcs-server@$(FAKEGCS)
 
 # --- use ------------------------------------------------------------------------------------
 

@@ -17,7 +17,6 @@ import (
 	"exhibit/internal/store"
 
 	"gocloud.dev/blob"
-	"gocloud.dev/gcerrors"
 	"golang.org/x/mod/sumdb/note"
 )
 
@@ -214,8 +213,8 @@ func (d directory) close() error { return nil }
 type bucketPlace struct{ b *blob.Bucket }
 
 func (p bucketPlace) put(ctx context.Context, name, text string) (bool, error) {
-	err := p.b.WriteAll(ctx, name, []byte(text), &blob.WriterOptions{IfNotExist: true, ContentType: "text/plain; charset=utf-8"})
-	if gcerrors.Code(err) == gcerrors.FailedPrecondition {
+	err := bucket.Write(ctx, p.b, name, strings.NewReader(text), &blob.WriterOptions{IfNotExist: true, ContentType: "text/plain; charset=utf-8"})
+	if errors.Is(err, bucket.ErrExists) {
 		return false, nil
 	}
 	return err == nil, err

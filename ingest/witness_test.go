@@ -21,6 +21,10 @@ func TestWitness(t *testing.T) {
 		"bucket": func(t *testing.T) ingest.Witness {
 			return ingest.Witness{Name: "w", Bucket: buckettest.Start(t).Bucket(t, "checkpoints")}
 		},
+		"google": func(t *testing.T) ingest.Witness {
+			return ingest.Witness{Name: "w", Bucket: buckettest.StartGoogle(t).Bucket(t, "checkpoints")}
+		},
+		"azure": func(t *testing.T) ingest.Witness { return ingest.Witness{Name: "w", Bucket: buckettest.Azure(t)} },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -9,8 +9,6 @@ import (
 	"exhibit/ingest"
 	"exhibit/ingest/source"
 	"exhibit/internal/bucket"
-
-	"gocloud.dev/gcerrors"
 )
 
 // An entry is an object of the listing.
@@ -223,13 +221,6 @@ func (t *turn) look(ctx context.Context, entries []entry) error {
 		return err
 	}
 	return t.lookDigests(ctx, digests, stored)
-}
-
-// denied reports whether the bucket is there and may not be read: a person has to
-// change something.
-func denied(err error) bool {
-	code := gcerrors.Code(err)
-	return code == gcerrors.PermissionDenied
 }
 
 func parses(layout, text string) bool {

@@ -53,6 +53,8 @@ type site struct {
 func stores() map[string]func(t *testing.T) string {
 	return map[string]func(t *testing.T) string{
 		"s3":        func(t *testing.T) string { return buckettest.Start(t).Bucket(t, "logs") },
+		"google":    func(t *testing.T) string { return buckettest.StartGoogle(t).Bucket(t, "logs") },
+		"azure":     func(t *testing.T) string { return buckettest.Azure(t) },
 		"directory": func(t *testing.T) string { return "file://" + t.TempDir() + "?no_tmp_dir=true" },
 	}
 }

@@ -118,7 +118,7 @@ func (t *turn) fetch(ctx context.Context, r *reading) {
 // readStart reads an object to its end, or to the byte after most: it may have grown
 // since it was listed.
 func (t *turn) readStart(ctx context.Context, key string, most int64) ([]byte, error) {
-	r, err := t.feed.Bucket.NewReader(ctx, key, nil)
+	r, err := bucket.NewReader(ctx, t.feed.Bucket, key)
 	if err != nil {
 		return nil, err
 	}
@@ -133,7 +133,7 @@ func (t *turn) readStart(ctx context.Context, key string, most int64) ([]byte, e
 func (t *turn) open(ctx context.Context, r *reading) (io.ReadCloser, error) {
 	t.reads++
 	if r.body == nil {
-		return t.feed.Bucket.NewReader(ctx, r.Key, nil)
+		return bucket.NewReader(ctx, t.feed.Bucket, r.Key)
 	}
 	got := <-r.body
 	return io.NopCloser(bytes.NewReader(got.bytes)), got.err

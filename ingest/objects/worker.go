@@ -18,6 +18,7 @@ import (
 
 	"exhibit/ingest"
 	"exhibit/ingest/source"
+	"exhibit/internal/bucket"
 	"exhibit/internal/coverage"
 	"exhibit/internal/ledger"
 	"exhibit/internal/store"
@@ -130,7 +131,7 @@ func (w *Worker) Turn(ctx context.Context) error {
 	w.set(func(s *ingest.Status) {
 		s.Requests = t.reads
 		switch {
-		case err != nil && denied(err):
+		case err != nil && bucket.Refused(err):
 			s.State, s.Problem = ingest.Rejected, err.Error()
 		case err != nil:
 			s.State, s.Problem = ingest.Backoff, err.Error()

@@ -5,14 +5,16 @@ package bucket
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"net/url"
 	"strings"
+	"time"
 
 	"gocloud.dev/blob"
-	_ "gocloud.dev/blob/azureblob" // azblob://CONTAINER
-	"gocloud.dev/blob/fileblob"    // file:///DIRECTORY
-	_ "gocloud.dev/blob/gcsblob"   // gs://BUCKET
-	_ "gocloud.dev/blob/s3blob"    // s3://BUCKET?region=REGION
+	"gocloud.dev/blob/azureblob" // azblob://CONTAINER
+	"gocloud.dev/blob/fileblob"  // file:///DIRECTORY
+	"gocloud.dev/blob/gcsblob"   // gs://BUCKET
+	_ "gocloud.dev/blob/s3blob"  // s3://BUCKET?region=REGION
 )
 
 // Open opens the bucket that the URL names, such as s3://audit-logs?region=eu-central-1.
@@ -23,7 +25,14 @@ func Open(ctx context.Context, address string) (*blob.Bucket, error) {
 	if err != nil {
 		return nil, fmt.Errorf("bucket: %q is not a URL like s3://NAME", address)
 	}
-	b, err := blob.OpenBucket(ctx, address)
+	open := openOther
+	switch u.Scheme {
+	case gcsblob.Scheme:
+		open = openGoogle
+	case azureblob.Scheme:
+		open = openAzure
+	}
+	b, err := open(ctx, u)
 	if err != nil {
 		return nil, fmt.Errorf("bucket: open %s: %w", u.Redacted(), err)
 	}
@@ -31,4 +40,18 @@ func Open(ctx context.Context, address string) (*blob.Bucket, error) {
 		return blob.PrefixedBucket(b, folder+"/"), nil
 	}
 	return b, nil
+}
+
+func openOther(ctx context.Context, u *url.URL) (*blob.Bucket, error) {
+	return blob.OpenBucket(ctx, u.String())
+}
+
+// headerTimeout bounds how long a store may take until it begins to answer.
+const headerTimeout = time.Minute
+
+func transport() *http.Transport {
+	t := http.DefaultTransport.(*http.Transport).Clone()
+	t.ResponseHeaderTimeout = headerTimeout
+	t.MaxIdleConnsPerHost = 16 // objects are read a few at a time
+	return t
 }

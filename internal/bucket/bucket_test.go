@@ -12,29 +12,36 @@ import (
 	"gocloud.dev/blob"
 )
 
+// stores are the stores that tests can have: the address of a new bucket of each.
+func stores() map[string]func(t *testing.T) string {
+	return map[string]func(t *testing.T) string{
+		"s3":        func(t *testing.T) string { return buckettest.Start(t).Bucket(t, "logs") },
+		"google":    func(t *testing.T) string { return buckettest.StartGoogle(t).Bucket(t, "logs") },
+		"azure":     func(t *testing.T) string { return buckettest.Azure(t) },
+		"directory": func(t *testing.T) string { return "file://" + t.TempDir() + "?create_dir=true&no_tmp_dir=true" },
+	}
+}
+
+// in is the address of a folder.
+func in(t *testing.T, address, folder string) string {
+	t.Helper()
+	u, err := url.Parse(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	u.Path += folder
+	return u.String()
+}
+
 // Listing begins where it is told to, knows when an object was written again, and
 // keeps to the folder of the address, on each store that tests can have.
 func TestListing(t *testing.T) {
 	t.Parallel()
-	for name, address := range map[string]func(t *testing.T) (all, folder string){
-		"s3": func(t *testing.T) (string, string) {
-			at := buckettest.Start(t).Bucket(t, "logs")
-			u, err := url.Parse(at)
-			if err != nil {
-				t.Fatal(err)
-			}
-			u.Path = "/in/here"
-			return at, u.String()
-		},
-		"directory": func(t *testing.T) (string, string) {
-			dir := t.TempDir()
-			const how = "?create_dir=true&no_tmp_dir=true"
-			return "file://" + dir + how, "file://" + dir + "/in/here" + how
-		},
-	} {
+	for name, address := range stores() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			whole, folder := address(t)
+			whole := address(t)
+			folder := in(t, whole, "/in/here")
 			b := open(t, whole)
 			for i := range 5 {
 				write(t, b, fmt.Sprintf("in/here/2026/03/%02d/a.gz", i+1), "x")

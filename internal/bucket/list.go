@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"strconv"
 	"strings"
 	"time"
 
@@ -19,14 +20,14 @@ import (
 // An Object is what a listing says of an object.
 type Object struct {
 	Key      string
-	ETag     string // what the store gives for its content; another one when it was written again
+	ETag     string // what the store gives for its content; another one when it was written again. Google's is the generation
 	Size     int64
 	Modified time.Time
 }
 
 // Objects lists the objects whose keys begin with prefix and come after a key, in
-// the order of their keys, page by page: it takes the memory of one page. Stores
-// that cannot begin in the middle are listed from their beginning.
+// the order of their keys, page by page: it takes the memory of one page. A directory
+// cannot begin in the middle and is listed from its beginning.
 func Objects(ctx context.Context, b *blob.Bucket, prefix, after string) iter.Seq2[Object, error] {
 	return func(yield func(Object, error) bool) {
 		list := b.List(&blob.ListOptions{Prefix: prefix, BeforeList: startAfter(prefix, after)})
@@ -36,7 +37,7 @@ func Objects(ctx context.Context, b *blob.Bucket, prefix, after string) iter.Seq
 				return
 			}
 			if err != nil {
-				yield(Object{}, fmt.Errorf("bucket: list %q: %w", prefix, err))
+				yield(Object{}, fmt.Errorf("bucket: list %q: %w", prefix, Clear(err)))
 				return
 			}
 			// A folder that a console made is an empty object with a slash at its end.
@@ -62,7 +63,7 @@ func Folder(ctx context.Context, b *blob.Bucket, folder string) iter.Seq2[Object
 				return
 			}
 			if err != nil {
-				yield(Object{}, fmt.Errorf("bucket: list folder %q: %w", folder, err))
+				yield(Object{}, fmt.Errorf("bucket: list folder %q: %w", folder, Clear(err)))
 				return
 			}
 			entry := Object{Key: o.Key}
@@ -95,6 +96,11 @@ func startAfter(prefix, after string) func(as func(any) bool) error {
 		if as(&google) {
 			google.StartOffset = strings.TrimSuffix(google.Prefix, prefix) + after
 		}
+		var azure *container.ListBlobsHierarchyOptions
+		if as(&azure) && azure.Marker == nil {
+			begin := strings.TrimSuffix(*azure.Prefix, prefix) + after
+			azure.StartFrom = &begin
+		}
 		return nil
 	}
 }
@@ -108,7 +114,8 @@ func objectOf(o *blob.ListObject) Object {
 	case o.As(&amazon) && amazon.ETag != nil:
 		out.ETag = *amazon.ETag
 	case o.As(&google):
-		out.ETag = google.Etag
+		// Its ETag changes with its storage class too.
+		out.ETag = strconv.FormatInt(google.Generation, 10)
 	case o.As(&azure) && azure.Properties != nil && azure.Properties.ETag != nil:
 		out.ETag = string(*azure.Properties.ETag)
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net/url"
 	"os"
 	"strings"
@@ -13,7 +12,6 @@ import (
 	"exhibit/internal/bucket"
 
 	"gocloud.dev/blob"
-	"gocloud.dev/gcerrors"
 )
 
 // Buckets puts packs into buckets that the configuration names.
@@ -72,19 +70,8 @@ func (b Buckets) put(ctx context.Context, address, key string, p Parcel) (place 
 		return place, err
 	}
 	defer func() { err = errors.Join(err, target.Close()) }()
-	// A cancelled context keeps a writer from making an object of half a pack.
-	writing, stop := context.WithCancel(ctx)
-	defer stop()
-	w, err := target.NewWriter(writing, key, &blob.WriterOptions{IfNotExist: true, ContentType: "application/zip", Metadata: map[string]string{digestKey: p.Letter.SHA256}})
-	if err != nil {
-		return place, fmt.Errorf("write %s: %w", place, err)
-	}
-	if _, err := io.Copy(w, file); err != nil {
-		stop()
-		return place, errors.Join(fmt.Errorf("write %s: %w", place, err), w.Close())
-	}
-	err = w.Close()
-	if gcerrors.Code(err) == gcerrors.FailedPrecondition {
+	err = bucket.Write(ctx, target, key, file, &blob.WriterOptions{IfNotExist: true, ContentType: "application/zip", Metadata: map[string]string{digestKey: p.Letter.SHA256}})
+	if errors.Is(err, bucket.ErrExists) {
 		return place, same(ctx, target, key, p.Letter)
 	}
 	if err != nil {

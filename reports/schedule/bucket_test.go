@@ -35,16 +35,27 @@ func packFile(t *testing.T, content []byte) func(string) (*os.File, error) {
 	return func(string) (*os.File, error) { return os.Open(path) }
 }
 
-// A pack goes into a bucket of a real S3 server once, however often it is tried, and
+// A pack goes into a bucket of a real server once, however often it is tried, and
 // replaces nothing that is there.
 func TestBuckets(t *testing.T) {
-	server := buckettest.Start(t)
-	address := server.Bucket(t, "evidence")
+	t.Run("s3", func(t *testing.T) {
+		server := buckettest.Start(t)
+		testBuckets(t, server.Bucket(t, "evidence"), server.URL("no-such-bucket"))
+	})
+	t.Run("google", func(t *testing.T) {
+		server := buckettest.StartGoogle(t)
+		testBuckets(t, server.Bucket(t, "evidence"), server.URL("no-such-bucket"))
+	})
+	t.Run("azure", func(t *testing.T) { testBuckets(t, buckettest.Azure(t), buckettest.AzureURL(t, "no-such-bucket")) })
+}
+
+func testBuckets(t *testing.T, address, missing string) {
 	content := filled(6_000_000) // more than one part
-	b := Buckets{URLs: map[string]string{"audit": address, "gone": server.URL("no-such-bucket")}, Packs: packFile(t, content), Timeout: time.Minute}
+	b := Buckets{URLs: map[string]string{"audit": address, "gone": missing}, Packs: packFile(t, content), Timeout: time.Minute}
 	const key = "exhibit-pci-2026-03-01_2026-03-31-01234567.zip"
+	bare, _, _ := strings.Cut(address, "?")
 	for try := range 3 {
-		if out := b.Send(t.Context(), inBucket("bucket:audit", content)); out.State != Sent || out.Reply != "written to s3://evidence/"+key {
+		if out := b.Send(t.Context(), inBucket("bucket:audit", content)); out.State != Sent || out.Reply != "written to "+bare+"/"+key {
 			t.Fatalf("try %d: %+v", try, out)
 		}
 	}

@@ -1,5 +1,6 @@
-// Package buckettest gives tests a real S3 server: versitygw on a free port of this
-// machine, over a directory of the test.
+// Package buckettest gives tests real servers of object storage on free ports of this
+// machine: versitygw for S3, over a directory of the test, and fake-gcs-server for
+// Google Cloud Storage; and containers of an Azurite that somebody else started.
 //
 //	server := buckettest.Start(t)
 //	address := server.Bucket(t, "audit-logs") // for bucket.Open
@@ -9,14 +10,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"testing"
-	"time"
 
 	"exhibit/internal/bucket"
 
@@ -33,15 +30,10 @@ const (
 	secretKey = "exhibit-test-secret"
 )
 
-// patience bounds how long a server may take to start or to stop.
-const patience = 30 * time.Second
-
 // A Server is an S3 server that can be stopped and started again with its data.
 type Server struct {
-	dir     string
-	program string
-	port    int
-	command *exec.Cmd // nil when it does not run
+	process
+	dir string
 }
 
 // ErrMissing says that there is no versitygw.
@@ -64,7 +56,10 @@ func Start(t testing.TB) *Server {
 
 // Run starts a server over a directory. Who calls it stops it.
 func Run(dir string) (*Server, error) {
-	program, err := find()
+	program, err := find("versitygw", Program)
+	if errors.Is(err, exec.ErrNotFound) {
+		err = ErrMissing
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -75,122 +70,14 @@ func Run(dir string) (*Server, error) {
 			return nil, fmt.Errorf("buckettest: %w", err)
 		}
 	}
-	s := &Server{dir: dir, program: program}
+	s := &Server{dir: dir}
+	// It refuses who shows no key.
+	s.process = process{program: program, ready: http.StatusForbidden, env: []string{"ROOT_ACCESS_KEY=" + accessKey, "ROOT_SECRET_KEY=" + secretKey},
+		args: func(port int) []string {
+			return []string{"--port", fmt.Sprintf("127.0.0.1:%d", port), "--quiet", "posix", dir}
+		}}
 	return s, s.Again()
 }
-
-// find returns the path of versitygw.
-func find() (string, error) {
-	if path := os.Getenv(Program); path != "" {
-		return path, nil
-	}
-	dir, err := os.Getwd()
-	if err != nil {
-		return "", fmt.Errorf("buckettest: %w", err)
-	}
-	for ; ; dir = filepath.Dir(dir) {
-		path := filepath.Join(dir, "bin", "tools", "versitygw")
-		if _, err := os.Stat(path); err == nil {
-			return path, nil
-		}
-		if dir == filepath.Dir(dir) {
-			break
-		}
-	}
-	path, err := exec.LookPath("versitygw")
-	if err != nil {
-		return "", ErrMissing
-	}
-	return path, nil
-}
-
-// Start starts a server that was stopped, on the port that it had.
-func (s *Server) Start(t testing.TB) {
-	t.Helper()
-	if err := s.Again(); err != nil {
-		t.Fatal(err)
-	}
-}
-
-// Again is Start outside of tests.
-func (s *Server) Again() error {
-	var last error
-	for range 5 { // somebody else may take a free port first
-		if s.port == 0 {
-			port, err := freePort()
-			if err != nil {
-				return err
-			}
-			s.port = port
-		}
-		if last = s.start(); last == nil {
-			return nil
-		}
-		s.Stop()
-		s.port = 0
-	}
-	return last
-}
-
-func freePort() (int, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, fmt.Errorf("buckettest: %w", err)
-	}
-	return l.Addr().(*net.TCPAddr).Port, l.Close()
-}
-
-func (s *Server) start() error {
-	cmd := exec.Command(s.program, "--port", fmt.Sprintf("127.0.0.1:%d", s.port), "--quiet", "posix", s.dir)
-	cmd.Env = append(os.Environ(), "ROOT_ACCESS_KEY="+accessKey, "ROOT_SECRET_KEY="+secretKey)
-	if err := cmd.Start(); err != nil {
-		return fmt.Errorf("buckettest: start versitygw: %w", err)
-	}
-	s.command = cmd
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
-	defer cancel()
-	for {
-		err := answers(ctx, s.endpoint())
-		if err == nil {
-			return nil
-		}
-		select {
-		case <-ctx.Done():
-			return fmt.Errorf("buckettest: versitygw does not answer: %w", err)
-		case <-time.After(10 * time.Millisecond):
-		}
-	}
-}
-
-// answers reports whether an S3 server answers: it refuses who shows no key.
-func answers(ctx context.Context, endpoint string) error {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, endpoint, nil)
-	if err != nil {
-		return err
-	}
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		return err
-	}
-	_, err = io.Copy(io.Discard, response.Body)
-	err = errors.Join(err, response.Body.Close())
-	if err == nil && response.StatusCode != http.StatusForbidden {
-		err = fmt.Errorf("it answers %s", response.Status)
-	}
-	return err
-}
-
-// Stop ends the server at once; its data stay. A request under way fails.
-func (s *Server) Stop() {
-	if s.command == nil {
-		return
-	}
-	_ = s.command.Process.Kill() // it may have ended
-	_ = s.command.Wait()         // and says that it was killed
-	s.command = nil
-}
-
-func (s *Server) endpoint() string { return fmt.Sprintf("http://127.0.0.1:%d", s.port) }
 
 // URL returns the address of a bucket of the server, whether it is there or not.
 func (s *Server) URL(name string) string {

@@ -70,31 +70,54 @@ type datadogLog struct {
 	readers readers
 	mapping uint32
 	shapes  []datadogShape
-	bits    map[string]uint64     // of the members that shapes ask for
-	senders map[string]normalizer // by source or service
+	bits    map[string]uint64         // of the members that shapes ask for or that pipelines move
+	senders map[string]*datadogSender // by source or service, in small letters
 }
 
 // A datadogShape tells by the members of a record of which kind it is.
 type datadogShape struct {
-	need      uint64
+	need   uint64
+	sender *datadogSender
+}
+
+// A datadogSender reads what systems of a kind sent, and knows which of its members
+// Datadog's own pipelines for such logs move to the standard attributes.
+type datadogSender struct {
 	normalize normalizer
+	moved     []datadogMove
+}
+
+type datadogMove struct {
+	from, to string
+	bit      uint64 // of from
+}
+
+// bit returns the bit of a member.
+func (d *datadogLog) bit(name string) uint64 {
+	if d.bits[name] == 0 {
+		d.bits[name] = 1 << len(d.bits)
+	}
+	return d.bits[name]
 }
 
 // unwrap makes shapes and senders of the kinds that can be carried, the more telling
 // shapes first, and calls each for every kind.
 func (d *datadogLog) unwrap(carried []Kind, each func(*Kind)) {
-	d.bits, d.senders = map[string]uint64{}, map[string]normalizer{}
+	d.bits, d.senders = map[string]uint64{}, map[string]*datadogSender{}
 	for _, c := range []struct {
 		kind    string
 		senders string
 		shapes  []string
+		moved   string
 	}{
-		{"aws-cloudtrail", "cloudtrail", []string{"eventSource eventName"}},
-		{"okta", "okta", []string{"eventType published", "eventType uuid"}},
-		{"hcp-terraform", "hcp-terraform terraform-cloud", []string{"resource auth"}},
-		{"hcp-platform", "hcp", []string{"control_plane_event", "authentication_info", "metadata description status_code", "hcp_product data"}},
-		{"scalr", "scalr", []string{"request target outcome", "request target actor"}},
-		{"entra-id", "azure.activedirectory azure.active_directory", []string{"category operationName properties", "activityDisplayName initiatedBy", "createdDateTime userPrincipalName"}},
+		{"aws-cloudtrail", "cloudtrail", []string{"eventSource eventName", "eventSource userIdentity"},
+			"eventName=evt.name sourceIPAddress=network.client.ip userAgent=http.useragent errorCode=error.kind errorMessage=error.message"},
+		{"okta", "okta", []string{"eventType published", "eventType uuid"}, "eventType=evt.name"},
+		{"hcp-terraform", "hcp-terraform terraform-cloud", []string{"resource auth"}, ""},
+		{"hcp-platform", "hcp", []string{"control_plane_event", "authentication_info", "metadata description status_code", "hcp_product data"}, ""},
+		{"scalr", "scalr", []string{"request target outcome", "request target actor"}, ""},
+		{"entra-id", "azure.activedirectory azure.active_directory", []string{"category operationName properties", "activityDisplayName initiatedBy", "createdDateTime userPrincipalName"},
+			"operationName=evt.name"},
 	} {
 		at := slices.IndexFunc(carried, func(k Kind) bool { return k.Name == c.kind })
 		if at < 0 {
@@ -102,16 +125,18 @@ func (d *datadogLog) unwrap(carried []Kind, each func(*Kind)) {
 		}
 		k := &carried[at]
 		each(k)
+		sender := &datadogSender{normalize: k.Normalize}
+		for pair := range strings.FieldsSeq(c.moved) {
+			from, to, _ := strings.Cut(pair, "=")
+			sender.moved = append(sender.moved, datadogMove{from, to, d.bit(from)})
+		}
 		for name := range strings.FieldsSeq(c.senders) {
-			d.senders[name] = k.Normalize
+			d.senders[name] = sender
 		}
 		for _, members := range c.shapes {
-			shape := datadogShape{normalize: k.Normalize}
+			shape := datadogShape{sender: sender}
 			for name := range strings.FieldsSeq(members) {
-				if d.bits[name] == 0 {
-					d.bits[name] = 1 << len(d.bits)
-				}
-				shape.need |= d.bits[name]
+				shape.need |= d.bit(name)
 			}
 			d.shapes = append(d.shapes, shape)
 		}
@@ -160,15 +185,16 @@ func (d *datadogLog) inner(v *datadogRecord, r Record) ([]Result, error) {
 	if t, err := parseTime(v.top.time); err == nil {
 		r.Transport = t
 	}
-	sender := d.bySender(v)
-	bySender := func(*datadogBody) normalizer { return sender }
-	for _, tell := range []func(*datadogBody) normalizer{d.byShape, bySender} {
+	named := d.bySender(v)
+	bySender := func(*datadogBody) *datadogSender { return named }
+	for _, tell := range []func(*datadogBody) *datadogSender{d.byShape, bySender} {
 		for _, b := range v.bodies() {
-			normalize := tell(b)
-			if normalize == nil {
+			sender := tell(b)
+			if sender == nil {
 				continue
 			}
-			out, err := normalize(Record{Raw: []byte(b.text), Received: r.Received, Transport: r.Transport})
+			text := b.restored(sender.moved)
+			out, err := sender.normalize(Record{Raw: []byte(text), Received: r.Received, Transport: r.Transport})
 			if err == nil || errors.Is(err, ErrSkip) {
 				return out, err
 			}
@@ -180,20 +206,20 @@ func (d *datadogLog) inner(v *datadogRecord, r Record) ([]Result, error) {
 // A normalizer is Normalize of a kind.
 type normalizer func(Record) ([]Result, error)
 
-func (d *datadogLog) byShape(b *datadogBody) normalizer {
+func (d *datadogLog) byShape(b *datadogBody) *datadogSender {
 	for i := range d.shapes {
 		if s := &d.shapes[i]; b.has&s.need == s.need {
-			return s.normalize
+			return s.sender
 		}
 	}
 	return nil
 }
 
-func (d *datadogLog) bySender(v *datadogRecord) normalizer {
-	if by := d.senders[v.top.source]; by != nil {
+func (d *datadogLog) bySender(v *datadogRecord) *datadogSender {
+	if by := d.senders[strings.ToLower(v.top.source)]; by != nil {
 		return by
 	}
-	return d.senders[v.top.service]
+	return d.senders[strings.ToLower(v.top.service)]
 }
 
 // generic returns the event of a log that no kind knows, by Datadog's standard attributes.
@@ -205,12 +231,16 @@ func (d *datadogLog) generic(v *datadogRecord, r Record) []Result {
 		}
 	}
 	c := d.rules.classify(b.action(cmp.Or(v.top.source, v.top.service)))
+	result := b.result()
+	if v.kind == "audit" || v.top.source == "audit" {
+		result = b.auditResult(v.top.status)
+	}
 	out := []Result{{Unmapped: c.catchAll}}
 	e := &out[0].Event
 	*e = event.Event{
 		Received: r.Received,
 		OCSF:     event.OCSFVersion, Class: c.class, Activity: c.activityID,
-		Action: c.action, Outcome: c.outcomeOf(b.result()),
+		Action: c.action, Outcome: c.outcomeOf(result),
 		Actor: b.actor(), Target: event.Target(b.asset),
 		IP: address(b.ip), UserAgent: b.agent, RequestID: b.request,
 		Organisation: b.org,

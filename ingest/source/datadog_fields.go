@@ -5,6 +5,8 @@ import (
 	"strings"
 
 	"exhibit/internal/event"
+
+	"github.com/go-json-experiment/json/jsontext"
 )
 
 // datadogRecord is what Datadog puts around a log, wherever it does: at the top in
@@ -21,16 +23,20 @@ type datadogRecord struct {
 }
 
 // datadogFrame is what Datadog says about a log.
-type datadogFrame struct{ time, service, source, message string }
+type datadogFrame struct{ time, service, source, message, status string }
 
 // datadogBody is an object that may be what another system sent.
 type datadogBody struct {
 	log                                *datadogLog
 	text                               string
-	has                                uint64 // which of the members that shapes ask for
+	has                                uint64 // which of the members that shapes ask for, or that pipelines move
 	name, category, outcome, verb      string // evt
-	id, user, email                    string // usr
+	uuid, id, user, email              string // usr
 	actorType, ip, agent, request, org string
+	delegator                          string // for whom an agent acts
+	key, keyName                       string // the API or application key of a call
+	status, code                       string // of the event, and of HTTP
+	errorKind, errorMessage            string
 	asset                              datadogAsset
 }
 
@@ -109,7 +115,11 @@ func (b *datadogBody) memberOr(w *datadogFrame, f *fields, name string) {
 	case "source", "ddsource":
 		w.source = f.text()
 	case "message":
-		w.message = f.text()
+		if w.message = f.value(); strings.HasPrefix(w.message, `"`) {
+			w.message = unquote(w.message)
+		}
+	case "status":
+		w.status = f.text()
 	case "tags":
 		f.array(func(f *fields) { w.tag(f.text()) })
 	case "ddtags":
@@ -159,9 +169,52 @@ func (b *datadogBody) member(f *fields, name string) {
 		})
 	case "action":
 		b.verb = f.text()
+	case "status":
+		b.status = f.text()
+	case "error":
+		f.object(b.errorMember)
+	case "metadata":
+		f.object(b.metadataMember)
+	case "delegator":
+		f.object(func(f *fields, name string) {
+			if name == "name" || name == "email" {
+				b.delegator = cmp.Or(b.delegator, f.text())
+				return
+			}
+			f.value()
+		})
 	default:
 		f.value()
 	}
+}
+
+func (b *datadogBody) errorMember(f *fields, name string) {
+	switch name {
+	case "kind":
+		b.errorKind = f.text()
+	case "message":
+		b.errorMessage = f.text()
+	default:
+		f.value()
+	}
+}
+
+// metadataMember reads with which key a call was made.
+func (b *datadogBody) metadataMember(f *fields, name string) {
+	if name != "api_key" && name != "application_key" {
+		f.value()
+		return
+	}
+	f.object(func(f *fields, name string) {
+		switch name {
+		case "id":
+			b.key = f.text()
+		case "name":
+			b.keyName = f.text()
+		default:
+			f.value()
+		}
+	})
 }
 
 // says reports whether the standard attributes say what was done.
@@ -177,11 +230,14 @@ func (b *datadogBody) evtMember(f *fields, name string) {
 		b.outcome = f.text()
 	case "actor":
 		f.object(func(f *fields, name string) {
-			if name == "type" {
+			switch name {
+			case "type":
 				b.actorType = f.text()
-				return
+			case "name":
+				b.user = cmp.Or(b.user, f.text())
+			default:
+				f.value()
 			}
-			f.value()
 		})
 	default:
 		f.value()
@@ -190,10 +246,12 @@ func (b *datadogBody) evtMember(f *fields, name string) {
 
 func (b *datadogBody) usrMember(f *fields, name string) {
 	switch name {
-	case "id", "uuid":
-		b.id = cmp.Or(f.text(), b.id)
+	case "uuid":
+		b.uuid = f.text()
+	case "id":
+		b.id = f.text()
 	case "name":
-		b.user = f.text()
+		b.user = cmp.Or(f.text(), b.user)
 	case "email":
 		b.email = f.text()
 	default:
@@ -220,6 +278,8 @@ func (b *datadogBody) httpMember(f *fields, name string) {
 		b.agent = f.text()
 	case "request_id":
 		b.request = f.text()
+	case "status_code":
+		b.code = f.text()
 	default:
 		f.value()
 	}
@@ -256,15 +316,74 @@ func (b *datadogBody) result() string {
 	return event.Unknown
 }
 
+// auditResult is the outcome of an event of the Audit Trail, which holds what was
+// done: a sign-in that failed has the status of an error, a call that did the code.
+func (b *datadogBody) auditResult(status string) string {
+	if said := b.result(); said != event.Unknown {
+		return said
+	}
+	switch strings.ToLower(cmp.Or(b.status, status)) {
+	case "error", "critical", "alert", "emergency":
+		return event.Failure
+	}
+	if len(b.code) == 3 && b.code >= "400" {
+		return event.Failure
+	}
+	return event.Success
+}
+
 func (b *datadogBody) actor() event.Actor {
-	a := event.Actor{ID: b.id, Name: cmp.Or(b.user, b.email, b.id), Email: b.email}
-	switch {
-	case strings.Contains(strings.ToLower(b.actorType), "user"):
+	a := event.Actor{ID: cmp.Or(b.uuid, b.id), Name: cmp.Or(b.user, b.email, b.id, b.uuid), Email: b.email, Impersonator: b.delegator}
+	if a.Email == "" && strings.Contains(b.id, "@") {
+		a.Email = b.id
+	}
+	if a.ID == "" && a.Name == "" && b.key != "" {
+		a.ID, a.Name, a.Type = b.key, b.keyName, event.Service
+		return a
+	}
+	switch kind := strings.ToLower(b.actorType); {
+	case strings.Contains(kind, "user"):
 		a.Type = event.User
-	case b.actorType != "":
-		a.Type = event.System // support, system
+	case strings.Contains(kind, "key"), strings.Contains(kind, "service"), strings.Contains(kind, "agent"):
+		a.Type = event.Service
+	case kind != "":
+		a.Type = event.System
 	case a != (event.Actor{}):
 		a.Type = event.User
 	}
 	return a
+}
+
+// attribute returns one of Datadog's standard attributes.
+func (b *datadogBody) attribute(name string) string {
+	switch name {
+	case "evt.name":
+		return b.name
+	case "network.client.ip":
+		return b.ip
+	case "http.useragent":
+		return b.agent
+	case "error.kind":
+		return b.errorKind
+	case "error.message":
+		return b.errorMessage
+	}
+	return ""
+}
+
+// restored returns the text with the members that Datadog's pipelines moved to its
+// standard attributes.
+func (b *datadogBody) restored(moved []datadogMove) string {
+	var back []byte
+	for _, m := range moved {
+		if said := b.attribute(m.to); said != "" && b.has&m.bit == 0 {
+			back = append(back, `"`+m.from+`":`...)
+			back, _ = jsontext.AppendQuote(back, said)
+			back = append(back, ',')
+		}
+	}
+	if len(back) == 0 {
+		return b.text
+	}
+	return "{" + string(back) + b.text[1:]
 }

@@ -2,6 +2,7 @@ package source
 
 import (
 	"cmp"
+	"fmt"
 	"strings"
 	"time"
 
@@ -42,12 +43,12 @@ func entraID() Kind {
 			event.AccessGrants:     {Partly, "roles, groups and consents of the directory; roles of Azure subscriptions are in the Azure activity log"},
 			event.AdminChanges:     logged,
 			event.ChangeManagement: {NotLogged, "Entra ID changes no infrastructure; connect the Azure activity log"},
-			event.DataAccess:       {NotLogged, "reads are not in the audit log; calls to Microsoft Graph are a feed of their own, which is filed under other"},
+			event.DataAccess:       {Partly, "lists that were downloaded in the portal; other reads are not in the audit log, and calls to Microsoft Graph are a feed of their own, which is filed under other"},
 			event.AuditLogConfig:   {Partly, "diagnostic settings of the directory are changed in Azure; the Azure activity log has it"},
 			event.Other:            logged,
 		},
 		Lacks:     []string{"actor.impersonator", "scope.workspace", "scope.project", "scope.account"},
-		Wraps:     []string{"records", "value"},
+		Wraps:     listsOr(),
 		Normalize: x.normalize,
 		NewPuller: newEntraPuller,
 		rules:     x.rules,
@@ -63,28 +64,30 @@ type entra struct {
 }
 
 const (
-	auditLogs  = "AuditLogs"
-	signInLogs = "SignInLogs"
+	auditLogs     = "AuditLogs"
+	signInLogs    = "SignInLogs"
+	graphActivity = "MicrosoftGraphActivityLogs"
 )
 
 // entraRecord is what a record says, in its own words: what diagnostic settings put
 // around it, and the object of Microsoft Graph inside.
 type entraRecord struct {
-	time, category, operation, tenant, result, caller, identity string // around it
-	envelope                                                    bool
+	time, category, table, operation, tenant, result, caller, identity string // around it
+	unified, metric, hasStatus                                         bool
 
-	id, request, correlation, ip, agent  string
-	created, activity, detected          string // times
-	user, userName, principalName        string
-	service, serviceName, app, appName   string
-	resource, code, session, original    string
-	resourceTenant, homeTenant, riskType string
-	name, outcome, statusCode            string // activityDisplayName, result
-	byUser, byApp                        entraParty
-	isAudit                              bool
-	target                               entraParty
-	targets                              int
-	changes                              string
+	id, request, correlation, ip, agent string
+	created, activity, detected         string // times
+	user, userName, principalName       string
+	service, serviceName, app, appName  string
+	resource, code, session, original   string
+	resourceTenant, homeTenant          string
+	riskType, riskState, provisioned    string
+	name, outcome, statusCode           string // activityDisplayName, result
+	byUser, byApp                       entraParty
+	isAudit                             bool
+	target                              entraParty
+	targets                             int
+	changes                             string
 }
 
 // entraParty is who or what is named in a directory audit.
@@ -100,8 +103,11 @@ func (x *entra) normalize(r Record) ([]Result, error) {
 		return nil, err
 	}
 	act := v.action()
+	if act.verb == "" && v.metric {
+		return nil, fmt.Errorf("%w: a metric of Azure is no event", ErrSkip)
+	}
 	if act.verb == "" {
-		return nil, &RejectError{Reason: ReasonNoType, Detail: "it is neither a sign-in nor a directory audit, and has no operationName"}
+		return nil, &RejectError{Reason: ReasonNoType, Detail: v.strange()}
 	}
 	c := x.rules.classify(act)
 	out := []Result{{Unmapped: c.catchAll}}
@@ -118,37 +124,78 @@ func (x *entra) normalize(r Record) ([]Result, error) {
 		Changes:      v.changes,
 	}
 	e.Section = c.section(e.Outcome)
-	out[0].Claimed = setTime(e, v.when(act.noun), r.Transport)
+	out[0].Claimed = setTimeBy(e, v.when(act.noun), r.Transport, microsoftTime)
 	if mangled {
 		e.Clean()
 	}
 	return out, nil
 }
 
+// strange says what a record that is none of Entra ID's may be.
+func (v *entraRecord) strange() string {
+	if v.unified {
+		return "it is of Microsoft 365's unified audit log; give it to a source of kind json with a mapping"
+	}
+	return "it is neither a sign-in nor a directory audit, and has no operationName"
+}
+
 // action returns the feed of the record and what happened. Records of Microsoft Graph
 // do not name their feed; it shows in what they hold.
 func (v *entraRecord) action() action {
-	isSignIn := strings.HasSuffix(v.category, signInLogs)
+	category := cmp.Or(v.category, strings.TrimPrefix(v.table, "AAD"))
+	known := logOf(category)
 	switch {
-	case v.isAudit && v.riskType == "" && !isSignIn:
+	case known == signInLogs:
+		return action{category, "signIn"}
+	case known == "" && v.isAudit && v.riskType == "" && v.provisioned == "":
 		return action{auditLogs, strings.TrimSpace(cmp.Or(v.name, v.operation))}
-	case isSignIn:
-		return action{v.category, "signIn"}
-	case v.operation == "Sign-in activity", v.operation == "signIn", !v.envelope && v.created != "" && v.category == "":
+	case v.unified:
+		return action{}
+	case v.operation == "Sign-in activity", v.operation == "signIn", category == "" && v.operation == "" && v.signedIn():
 		return action{signInLogs, "signIn"}
 	case v.riskType != "":
-		return action{cmp.Or(v.category, "UserRiskEvents"), cmp.Or(v.operation, "User Risk Detection")}
+		return action{cmp.Or(category, "UserRiskEvents"), cmp.Or(v.operation, "User Risk Detection")}
+	case v.provisioned != "":
+		return action{cmp.Or(category, "ProvisioningLogs"), cmp.Or(v.operation, "Provisioning activity")}
+	case v.riskState != "" && v.detected != "":
+		return action{cmp.Or(category, "RiskyUsers"), cmp.Or(v.operation, "Risky user")}
+	case category == graphActivity:
+		return action{category, cmp.Or(v.operation, "Microsoft Graph Activity")}
 	}
-	return action{v.category, strings.TrimSpace(v.operation)}
+	return action{category, strings.TrimSpace(v.operation)}
+}
+
+// logOf returns which of the logs the category of diagnostic settings, or the
+// table of Log Analytics, has: sign-ins of every sort, audits, or some other; nothing
+// when it is the category of an activity, or not said.
+func logOf(category string) string {
+	is := func(suffix string) bool {
+		from := len(category) - len(suffix)
+		return from >= 0 && strings.EqualFold(category[from:], suffix)
+	}
+	switch {
+	case is(signInLogs):
+		return signInLogs
+	case is("logs") && !is(auditLogs):
+		return category
+	}
+	return ""
+}
+
+// signedIn reports whether an object that does not say what it is is a sign-in. Much
+// else in the directory was created at some time.
+func (v *entraRecord) signedIn() bool {
+	return v.created != "" && (v.hasStatus || cmp.Or(v.code, v.ip, v.app, v.appName, v.resource, v.correlation) != "") ||
+		v.result != "" && v.principalName != ""
 }
 
 // outcomeOf returns the outcome of an event of the class in the feed. A reason for a
 // failure may stand beside a code that says success, and does not count.
 func (v *entraRecord) outcomeOf(c *class, feed string) string {
 	switch {
-	case feed == auditLogs:
+	case feed == auditLogs, v.provisioned != "":
 		return c.outcomeOf(entraResult(cmp.Or(v.outcome, v.result)))
-	case strings.HasSuffix(feed, signInLogs):
+	case logOf(feed) == signInLogs:
 		code := cmp.Or(v.code, v.result)
 		if _, known := c.outcomes[code]; !known {
 			code = entraResult(code)
@@ -168,7 +215,7 @@ func entraResult(s string) string {
 	switch strings.ToLower(s) {
 	case "0", "success":
 		return event.Success
-	case "", "timeout", "unknownfuturevalue", "none":
+	case "", "timeout", "unknownfuturevalue", "none", "skipped", "warning":
 		return event.Unknown
 	}
 	return event.Failure
@@ -178,10 +225,21 @@ func (v *entraRecord) when(feed string) string {
 	switch {
 	case feed == auditLogs:
 		return cmp.Or(v.activity, v.time)
-	case strings.HasSuffix(feed, signInLogs):
+	case logOf(feed) == signInLogs:
 		return cmp.Or(v.created, v.time)
 	}
 	return cmp.Or(v.time, v.activity, v.detected, v.created)
+}
+
+// microsoftTime reads a time as Microsoft writes it: in some the month comes first, with
+// or without an AM or PM.
+func microsoftTime(s string) (time.Time, error) {
+	if i := strings.IndexByte(s, '/'); i == 1 || i == 2 {
+		if t, err := time.Parse("1/2/2006 15:04:05", s); err == nil {
+			return t, nil
+		}
+	}
+	return parseTime(s)
 }
 
 func (v *entraRecord) address(feed string) string {
@@ -192,7 +250,7 @@ func (v *entraRecord) address(feed string) string {
 }
 
 func (v *entraRecord) actor(feed string) event.Actor {
-	if feed == auditLogs {
+	if feed == auditLogs || v.provisioned != "" {
 		return v.initiator()
 	}
 	if v.user == "" && v.principalName == "" && (v.service != "" || v.serviceName != "" || v.app != "") {
@@ -221,9 +279,9 @@ func (v *entraRecord) initiator() event.Actor {
 
 func (v *entraRecord) what(feed string) event.Target {
 	switch {
-	case feed == auditLogs:
+	case feed == auditLogs, v.provisioned != "":
 		return event.Target{Type: v.target.kind, ID: v.target.id, Name: cmp.Or(v.target.name, v.target.principal)}
-	case strings.HasSuffix(feed, signInLogs):
+	case logOf(feed) == signInLogs:
 		t := event.Target{ID: v.app, Name: cmp.Or(v.appName, v.resource)}
 		if v.resource != "" && v.resource != t.Name {
 			t.Name += " / " + v.resource

@@ -1,9 +1,13 @@
 package source
 
-import "cmp"
+import (
+	"cmp"
+	"strings"
+)
 
-// lowerFirst writes the name of a member as Microsoft Graph does: Log Analytics has
-// the same names with a large first letter.
+// lowerFirst writes the name of a member as Microsoft Graph does: Log Analytics and
+// PowerShell have the same names with a large first letter, and tables that were
+// exported say the zone of a time in its name.
 func lowerFirst(name string) string {
 	if name == "" || name[0] < 'A' || name[0] > 'Z' {
 		return name
@@ -12,9 +16,9 @@ func lowerFirst(name string) string {
 	case "IPAddress":
 		return "ipAddress"
 	case "AADTenantId":
-		return "tenantId"
+		return "aadTenantId"
 	}
-	return string(name[0]+'a'-'A') + name[1:]
+	return string(name[0]+'a'-'A') + strings.TrimSuffix(name[1:], " [UTC]")
 }
 
 func (v *entraRecord) member(f *fields, name string) {
@@ -23,10 +27,18 @@ func (v *entraRecord) member(f *fields, name string) {
 		v.time = f.text()
 	case "category":
 		v.category = f.text()
+	case "type", "$table": // of Log Analytics, where the category may be the one of an activity
+		v.table = f.text()
+	case "recordType", "auditData": // of Microsoft 365
+		v.unified = f.value() != ""
+	case "metricName": // diagnostic settings of Azure send these beside logs
+		v.metric = f.value() != ""
 	case "operationName":
 		v.operation = f.text()
-	case "tenantId":
-		v.tenant = f.text()
+	case "tenantId": // in Log Analytics that of the workspace
+		v.tenant = cmp.Or(v.tenant, f.text())
+	case "aadTenantId":
+		v.tenant = cmp.Or(f.text(), v.tenant)
 	case "resultType":
 		v.result = f.text()
 	case "callerIpAddress":
@@ -34,11 +46,11 @@ func (v *entraRecord) member(f *fields, name string) {
 	case "identity":
 		v.identity = f.text()
 	case "properties":
-		v.envelope = true
 		f.embedded(v.property)
 	case "event", "body": // Splunk, Event Hubs
 		f.embedded(v.carried)
 	case "status": // also in Log Analytics, as text
+		v.hasStatus = true
 		f.embedded(v.status)
 	default:
 		v.property(f, name)
@@ -80,14 +92,19 @@ func (v *entraRecord) property(f *fields, name string) {
 		v.riskType = f.text()
 	case "responseStatusCode":
 		v.statusCode = f.text()
-	case "status":
+	case "errorCode":
+		v.code = f.text()
+	case "status", "provisioningStatusInfo":
+		v.hasStatus = true
 		f.object(v.status)
-	case "createdDateTime":
+	case "createdDateTime", "timestamp": // the latter in Defender's tables, whose other names are in party
 		v.created = f.text()
 	case "activityDateTime":
 		v.activity = f.text()
-	case "detectedDateTime":
+	case "detectedDateTime", "riskLastUpdatedDateTime":
 		v.detected = f.text()
+	case "riskState":
+		v.riskState = f.text()
 	default:
 		v.party(f, name)
 	}
@@ -99,21 +116,21 @@ const nobodyID = "00000000-0000-0000-0000-000000000000"
 // party reads what says who did what to what.
 func (v *entraRecord) party(f *fields, name string) {
 	switch name {
-	case "userId":
+	case "userId", "accountObjectId":
 		if id := f.text(); id != nobodyID {
 			v.user = id
 		}
-	case "userDisplayName":
+	case "userDisplayName", "accountDisplayName":
 		v.userName = f.text()
-	case "userPrincipalName":
+	case "userPrincipalName", "accountUpn":
 		v.principalName = f.text()
 	case "servicePrincipalId":
 		v.service = f.text()
 	case "servicePrincipalName":
 		v.serviceName = f.text()
-	case "appId":
+	case "appId", "applicationId":
 		v.app = f.text()
-	case "appDisplayName":
+	case "appDisplayName", "application":
 		v.appName = f.text()
 	case "resourceDisplayName":
 		v.resource = f.text()
@@ -128,6 +145,10 @@ func (v *entraRecord) party(f *fields, name string) {
 	case "targetResources":
 		v.isAudit = true
 		f.embeddedArray(v.targetResource)
+	case "sourceIdentity": // who or what was provisioned
+		f.embedded(v.target.member)
+	case "provisioningAction":
+		v.provisioned = f.text()
 	case "additionalDetails":
 		f.embeddedArray(v.detail)
 	default:
@@ -136,34 +157,37 @@ func (v *entraRecord) party(f *fields, name string) {
 }
 
 func (v *entraRecord) status(f *fields, name string) {
-	if name == "errorCode" {
+	switch lowerFirst(name) {
+	case "errorCode":
 		v.code = f.text()
-		return
-	}
-	f.value()
-}
-
-func (v *entraRecord) initiatedBy(f *fields, name string) {
-	switch name {
-	case "user":
-		f.object(v.byUser.member)
-	case "app":
-		f.object(v.byApp.member)
+	case "status": // of what was provisioned
+		v.outcome = f.text()
 	default:
 		f.value()
 	}
 }
 
+func (v *entraRecord) initiatedBy(f *fields, name string) {
+	switch lowerFirst(name) {
+	case "user":
+		f.object(v.byUser.member)
+	case "app":
+		f.object(v.byApp.member)
+	default: // a service that provisions has no more around it
+		v.byApp.member(f, name)
+	}
+}
+
 func (p *entraParty) member(f *fields, name string) {
-	switch name {
+	switch lowerFirst(name) {
 	case "id", "servicePrincipalId":
 		p.id = cmp.Or(f.text(), p.id)
 	case "appId":
 		p.id = cmp.Or(p.id, f.text())
-	case "type":
+	case "type", "identityType", "initiatorType":
 		p.kind = f.text()
-	case "displayName":
-		p.name = f.text()
+	case "displayName", "name":
+		p.name = cmp.Or(f.text(), p.name)
 	case "userPrincipalName", "servicePrincipalName":
 		p.principal = f.text()
 	case "ipAddress":
@@ -181,7 +205,7 @@ func (v *entraRecord) targetResource(f *fields) {
 		return
 	}
 	f.object(func(f *fields, name string) {
-		if name == "modifiedProperties" && f.kind() == '[' {
+		if lowerFirst(name) == "modifiedProperties" && f.kind() == '[' {
 			if list := f.value(); len(list) > len("[ ]") {
 				v.changes = list
 			}
@@ -191,11 +215,11 @@ func (v *entraRecord) targetResource(f *fields) {
 	})
 }
 
-// detail takes the user agent from the details of a directory audit.
+// detail takes the user agent and the address from the details of a directory audit.
 func (v *entraRecord) detail(f *fields) {
 	var key, value string
 	f.object(func(f *fields, name string) {
-		switch name {
+		switch lowerFirst(name) {
 		case "key":
 			key = f.text()
 		case "value":
@@ -204,7 +228,10 @@ func (v *entraRecord) detail(f *fields) {
 			f.value()
 		}
 	})
-	if key == "User-Agent" {
+	switch key {
+	case "User-Agent":
 		v.agent = cmp.Or(v.agent, value)
+	case "ipaddr":
+		v.ip = cmp.Or(v.ip, value)
 	}
 }

@@ -56,6 +56,9 @@ func parseTime(s string) (time.Time, error) {
 func parseTimeIn(s string, zone *time.Location) (time.Time, error) {
 	// The cheapest way first: a form that does not fit costs more than one that does.
 	if strings.IndexByte(s, ':') < 0 {
+		if inside, ok := strings.CutPrefix(s, "/Date("); ok { // Windows PowerShell
+			s = strings.TrimSuffix(inside, ")/")
+		}
 		if t, ok := epoch(s); ok {
 			return t, nil
 		}
@@ -87,7 +90,7 @@ func parseTimeIn(s string, zone *time.Location) (time.Time, error) {
 
 // layouts are the forms of times beside RFC 3339. None has the name of a zone
 // without its offset: such names mean several zones.
-func layouts() [17]string {
+func layouts() [18]string {
 	return [...]string{
 		"2006-01-02T15:04:05",
 		"2006-01-02 15:04:05",
@@ -98,6 +101,7 @@ func layouts() [17]string {
 		"2006-01-02 15:04:05 UTC",
 		"2006-01-02T15:04:05Z0700",
 		"1/2/2006 3:04:05 PM",
+		"1/2/2006, 3:04:05 PM",
 		"1/2/2006 3:04:05 PM -07:00",
 		"2006-01-02T15:04Z07:00",
 		time.ANSIC,

@@ -22,20 +22,84 @@ func Read(ctx context.Context, records Records, since time.Time) (*Book, error) 
 	if err != nil {
 		return nil, err
 	}
-	if b.Runs, err = records.Runs(ctx, since); err != nil {
+	runs, err := records.Runs(ctx, since)
+	if err != nil {
 		return nil, err
-	}
-	for i, r := range b.Runs {
-		b.ids[r.ID()] = i
 	}
 	list, err := records.Deliveries(ctx, since)
 	if err != nil {
 		return nil, err
 	}
+	b.add(runs, list)
+	return b, nil
+}
+
+// ReadOne reads one schedule with the n of its runs that began last.
+func ReadOne(ctx context.Context, l Lookup, schedule string, n int) (*Book, error) {
+	b := newBook()
+	history, err := l.Versions(ctx, schedule)
+	if err != nil || len(history) == 0 {
+		return b, err
+	}
+	b.Histories = [][]Schedule{history}
+	runs, err := l.RunsOf(ctx, schedule, n)
+	if err != nil {
+		return nil, err
+	}
+	ids := make([]string, len(runs))
+	for i, r := range runs {
+		ids[i] = r.ID()
+	}
+	list, err := l.DeliveriesOf(ctx, ids...)
+	if err != nil {
+		return nil, err
+	}
+	b.add(runs, list)
+	return b, nil
+}
+
+// ReadNewest reads all schedules, each with the run that began last, and what has not
+// arrived since an instant with the runs of that.
+func ReadNewest(ctx context.Context, a Archive, since time.Time) (*Book, error) {
+	b, err := readSchedules(ctx, a)
+	if err != nil {
+		return nil, err
+	}
+	runs, err := a.LastRuns(ctx)
+	if err != nil {
+		return nil, err
+	}
+	list, err := a.DeliveriesIn(ctx, []DeliveryState{Failed, Deferred}, since)
+	if err != nil {
+		return nil, err
+	}
+	b.add(runs, list)
+	var others []string
+	for _, d := range list {
+		if _, ok := b.Run(d.Run); !ok && !slices.Contains(others, d.Run) {
+			others = append(others, d.Run)
+		}
+	}
+	if runs, err = a.RunsNamed(ctx, others...); err != nil {
+		return nil, err
+	}
+	b.add(runs, nil)
+	slices.SortStableFunc(b.Runs, func(x, y Run) int { return x.First.Compare(y.First) })
+	for i, r := range b.Runs {
+		b.ids[r.ID()] = i
+	}
+	return b, nil
+}
+
+func newBook() *Book { return &Book{ids: map[string]int{}, deliveries: map[string]Delivery{}} }
+
+func (b *Book) add(runs []Run, list []Delivery) {
+	for _, r := range runs {
+		b.begun(r)
+	}
 	for _, d := range list {
 		b.deliveries[d.Run+"\x00"+d.Target] = d
 	}
-	return b, nil
 }
 
 // readSchedules reads schedules without their runs.
@@ -44,7 +108,7 @@ func readSchedules(ctx context.Context, records Records) (*Book, error) {
 	if err != nil {
 		return nil, err
 	}
-	b := &Book{ids: map[string]int{}, deliveries: map[string]Delivery{}}
+	b := newBook()
 	for _, s := range versions {
 		i := slices.IndexFunc(b.Histories, func(h []Schedule) bool { return h[0].ID == s.ID })
 		if i < 0 {
@@ -138,7 +202,7 @@ func (b *Book) Run(id string) (Run, bool) {
 	return b.Runs[i], true
 }
 
-// begun adds a run that has just been begun.
+// begun adds a run.
 func (b *Book) begun(r Run) {
 	b.ids[r.ID()] = len(b.Runs)
 	b.Runs = append(b.Runs, r)

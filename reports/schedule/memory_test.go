@@ -1,6 +1,7 @@
 package schedule
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -49,6 +50,50 @@ func (m *memory) Deliveries(_ context.Context, since time.Time) ([]Delivery, err
 	defer m.mu.Unlock()
 	touched := m.touched(since)
 	return slices.DeleteFunc(slices.Clone(m.deliveries), func(d Delivery) bool { return !touched[d.Run] }), nil
+}
+
+func (m *memory) Versions(ctx context.Context, schedule string) ([]Schedule, error) {
+	all, err := m.Schedules(ctx)
+	return slices.DeleteFunc(all, func(s Schedule) bool { return s.ID != schedule }), err
+}
+
+func (m *memory) RunsOf(ctx context.Context, schedule string, n int) ([]Run, error) {
+	all, err := m.Runs(ctx, time.Time{})
+	all = slices.DeleteFunc(all, func(r Run) bool { return r.Schedule != schedule })
+	slices.SortFunc(all, func(a, b Run) int { return cmp.Or(a.First.Compare(b.First), cmp.Compare(a.Key, b.Key)) })
+	return all[max(0, len(all)-n):], err
+}
+
+func (m *memory) LastRuns(ctx context.Context) (out []Run, err error) {
+	all, err := m.Runs(ctx, time.Time{})
+	seen := map[string]bool{}
+	for _, r := range all {
+		if seen[r.Schedule] {
+			continue
+		}
+		seen[r.Schedule] = true
+		last, err := m.RunsOf(ctx, r.Schedule, 1)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, last...)
+	}
+	return out, err
+}
+
+func (m *memory) RunsNamed(ctx context.Context, ids ...string) ([]Run, error) {
+	all, err := m.Runs(ctx, time.Time{})
+	return slices.DeleteFunc(all, func(r Run) bool { return !slices.Contains(ids, r.ID()) }), err
+}
+
+func (m *memory) DeliveriesOf(ctx context.Context, runs ...string) ([]Delivery, error) {
+	all, err := m.Deliveries(ctx, time.Time{})
+	return slices.DeleteFunc(all, func(d Delivery) bool { return !slices.Contains(runs, d.Run) }), err
+}
+
+func (m *memory) DeliveriesIn(ctx context.Context, states []DeliveryState, since time.Time) ([]Delivery, error) {
+	all, err := m.Deliveries(ctx, time.Time{})
+	return slices.DeleteFunc(all, func(d Delivery) bool { return !slices.Contains(states, d.State) || d.At.Before(since) }), err
 }
 
 // touched names the runs one of whose deliveries has changed.

@@ -105,6 +105,30 @@ type Records interface {
 	AddDelivery(ctx context.Context, d Delivery) error
 }
 
+// A Lookup answers for a part of the records without reading the rest.
+type Lookup interface {
+	// Versions returns the versions of a schedule, in order.
+	Versions(ctx context.Context, schedule string) ([]Schedule, error)
+	// RunsOf returns the newest states of the n runs of a schedule that began last, in
+	// the order of First.
+	RunsOf(ctx context.Context, schedule string, n int) ([]Run, error)
+	// LastRuns returns the run of each schedule that began last.
+	LastRuns(ctx context.Context) ([]Run, error)
+	// RunsNamed returns the newest states of runs by their ids, without those that are
+	// not there.
+	RunsNamed(ctx context.Context, ids ...string) ([]Run, error)
+	// DeliveriesOf returns the newest states of all deliveries of runs, by the ids of those.
+	DeliveriesOf(ctx context.Context, runs ...string) ([]Delivery, error)
+	// DeliveriesIn returns the deliveries that are in one of some states since an instant.
+	DeliveriesIn(ctx context.Context, states []DeliveryState, since time.Time) ([]Delivery, error)
+}
+
+// An Archive is records in which a part can be looked up.
+type Archive interface {
+	Records
+	Lookup
+}
+
 // Evidence makes what runs send.
 type Evidence interface {
 	// Ready reports whether the coverage of the span is settled, or what it waits for.

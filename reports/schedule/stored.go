@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"exhibit/internal/store"
@@ -14,6 +15,8 @@ import (
 
 // Stored keeps records in the store.
 type Stored struct{ DB *store.DB }
+
+var _ Archive = Stored{}
 
 // Schedules implements Records.
 func (s Stored) Schedules(ctx context.Context) ([]Schedule, error) {
@@ -26,13 +29,65 @@ func (s Stored) Schedules(ctx context.Context) ([]Schedule, error) {
 
 // Runs implements Records.
 func (s Stored) Runs(ctx context.Context, since time.Time) ([]Run, error) {
-	rows, err := s.DB.Runs(ctx, since)
+	return runs(s.DB.Runs(ctx, since))
+}
+
+// runs decodes runs and brings them into the order of First.
+func runs(rows []store.StateRow, err error) ([]Run, error) {
 	if err != nil {
 		return nil, err
 	}
-	runs, err := decode[Run](rows)
-	slices.SortFunc(runs, func(a, b Run) int { return cmp.Or(a.First.Compare(b.First), cmp.Compare(a.ID(), b.ID())) })
-	return runs, err
+	list, err := decode[Run](rows)
+	slices.SortFunc(list, func(a, b Run) int { return cmp.Or(a.First.Compare(b.First), cmp.Compare(a.ID(), b.ID())) })
+	return list, err
+}
+
+// Versions implements Lookup.
+func (s Stored) Versions(ctx context.Context, schedule string) ([]Schedule, error) {
+	rows, err := s.DB.ScheduleVersions(ctx, schedule)
+	if err != nil {
+		return nil, err
+	}
+	return decode[Schedule](rows)
+}
+
+// RunsOf implements Lookup.
+func (s Stored) RunsOf(ctx context.Context, schedule string, n int) ([]Run, error) {
+	return runs(s.DB.RunsOf(ctx, schedule, n))
+}
+
+// LastRuns implements Lookup.
+func (s Stored) LastRuns(ctx context.Context) ([]Run, error) { return runs(s.DB.LastRuns(ctx)) }
+
+// RunsNamed implements Lookup.
+func (s Stored) RunsNamed(ctx context.Context, ids ...string) ([]Run, error) {
+	names := make([][2]string, len(ids))
+	for i, id := range ids {
+		names[i][0], names[i][1], _ = strings.Cut(id, "/") // no id of a schedule has one
+	}
+	return runs(s.DB.RunsNamed(ctx, names))
+}
+
+// DeliveriesOf implements Lookup.
+func (s Stored) DeliveriesOf(ctx context.Context, runs ...string) ([]Delivery, error) {
+	rows, err := s.DB.DeliveriesOf(ctx, runs)
+	if err != nil {
+		return nil, err
+	}
+	return decode[Delivery](rows)
+}
+
+// DeliveriesIn implements Lookup.
+func (s Stored) DeliveriesIn(ctx context.Context, states []DeliveryState, since time.Time) ([]Delivery, error) {
+	names := make([]string, len(states))
+	for i, state := range states {
+		names[i] = string(state)
+	}
+	rows, err := s.DB.DeliveriesIn(ctx, names, since)
+	if err != nil {
+		return nil, err
+	}
+	return decode[Delivery](rows)
 }
 
 // RunIDs implements Records.

@@ -101,3 +101,56 @@ func TestStoredSince(t *testing.T) {
 		}
 	}
 }
+
+// What is looked up is a part of all that there is, in the store as in memory.
+func TestLookup(t *testing.T) {
+	l := reporttest.New(t)
+	stored, m := Stored{l.DB}, &memory{}
+	start := time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC)
+	for _, records := range []Archive{stored, m} {
+		for _, s := range []Schedule{monthly("one", "UTC", 2, 7, 0, start), monthly("two", "UTC", 2, 7, 0, start)} {
+			second := s
+			second.Version, second.Name = 2, "Changed"
+			for _, version := range []Schedule{s, second} {
+				if err := records.AddSchedule(t.Context(), version); err != nil {
+					t.Fatal(err)
+				}
+			}
+			for i, key := range []string{"c", "a", "b"} {
+				at := start.Add(time.Duration(i) * time.Hour)
+				for number, state := range []RunState{Begun, Made} {
+					// The oldest changes last: that does not make it the newest.
+					if err := records.AddRun(t.Context(), Run{Schedule: s.ID, Key: key, Number: number, State: state, First: at, At: at.Add(time.Duration(number*(10-i)) * time.Hour), Targets: []string{"x"}}); err != nil {
+						t.Fatal(err)
+					}
+				}
+				for number, state := range []DeliveryState{Deferred, map[bool]DeliveryState{true: Failed, false: Sent}[key == "a"]} {
+					if err := records.AddDelivery(t.Context(), Delivery{Run: s.ID + "/" + key, Target: "x", Number: number, State: state, At: at}); err != nil {
+						t.Fatal(err)
+					}
+				}
+			}
+		}
+	}
+	for name, archive := range map[string]Archive{"store": stored, "memory": m} {
+		one, err := ReadOne(t.Context(), archive, "one", 2)
+		if err != nil || len(one.Histories) != 1 || len(one.Histories[0]) != 2 || len(one.Runs) != 2 || len(one.deliveries) != 2 {
+			t.Errorf("%s: one has %+v, %v", name, one, err)
+		} else if list := one.RunsOf("one"); list[0].Key != "b" || list[1].Key != "a" || list[0].State != Made {
+			t.Errorf("%s: the newest are %+v", name, list)
+		}
+		none, err := ReadOne(t.Context(), archive, "three", 2)
+		if err != nil || none.History("three") != nil || len(none.Runs) != 0 {
+			t.Errorf("%s: of none there is %+v, %v", name, none, err)
+		}
+		newest, err := ReadNewest(t.Context(), archive, start)
+		if err != nil || len(newest.Newest()) != 2 || len(newest.RunsOf("two")) != 2 || newest.RunsOf("two")[0].Key != "b" || len(newest.Failing()) != 2 {
+			t.Errorf("%s: the newest are %+v, %v", name, newest, err)
+		} else if r, ok := newest.Run(newest.Failing()[0].Run); !ok || r.Key != "a" {
+			t.Errorf("%s: what failed is of %+v", name, r)
+		}
+		if late, err := ReadNewest(t.Context(), archive, start.AddDate(0, 1, 0)); err != nil || len(late.Failing()) != 0 || len(late.Runs) != 2 {
+			t.Errorf("%s: a month later %+v, %v", name, late, err)
+		}
+	}
+}

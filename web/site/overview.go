@@ -47,7 +47,7 @@ func (o Overview) Overview(ctx context.Context) (views.Overview, error) {
 	}
 	v.Tasks = append(v.Tasks, siteTasks(v, outside)...)
 	if o.Mail != nil {
-		book, err := schedule.Read(ctx, o.Mail.Desk.Records, now.Add(-failingFor))
+		book, err := schedule.ReadNewest(ctx, o.Mail.Desk.Records, now.Add(-failingFor))
 		if err != nil {
 			return views.Overview{}, err
 		}

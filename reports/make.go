@@ -51,6 +51,7 @@ type Outside struct {
 
 // A Request chooses a report, and says for whom a pack is made.
 type Request struct {
+	ID         string // of the pack that Packs makes; empty: a new one
 	Framework  string // id
 	Period     Period
 	Sources    []string // empty: all but pack.Own

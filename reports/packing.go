@@ -56,14 +56,26 @@ func (p *Packs) Make(ctx context.Context, r Request) (Job, error) {
 	return p.Job(job.ID)
 }
 
-// job makes the entry of a pack that is not made yet.
-func (p *Packs) job(r Request) (*Job, error) {
+// NewID returns the id of a pack that is not there yet: what is to be made can be named
+// before it is.
+func (p *Packs) NewID() (string, error) {
 	var random [6]byte
 	if _, err := io.ReadFull(p.rand, random[:]); err != nil {
-		return nil, fmt.Errorf("reports: name a pack: %w", err)
+		return "", fmt.Errorf("reports: name a pack: %w", err)
+	}
+	return fmt.Sprintf("%s-%x", p.maker.Now().UTC().Format("20060102-150405"), random), nil
+}
+
+// job makes the entry of a pack that is not made yet.
+func (p *Packs) job(r Request) (*Job, error) {
+	id, err := r.ID, error(nil)
+	if id == "" {
+		if id, err = p.NewID(); err != nil {
+			return nil, err
+		}
 	}
 	now := p.maker.Now().UTC()
-	return &Job{ID: fmt.Sprintf("%s-%x", now.Format("20060102-150405"), random), State: Queued, Framework: r.Framework,
+	return &Job{ID: id, State: Queued, Framework: r.Framework,
 		From: r.Period.From.UTC(), To: r.Period.To.UTC(), PeriodText: r.Period.Text, Zone: r.Period.Zone.String(),
 		Sources: r.Sources, By: r.By, Engagement: r.Engagement, Started: now}, nil
 }

@@ -189,6 +189,7 @@ func (s *server) noRole(who Identity) *Problem {
 		Help: []string{
 			"Ask the administrator of Exhibit which group to join: roles come from groups of the identity provider.",
 			"After you have joined it, sign in again.",
+			"If a link in a mail led you here: " + askForPack,
 		},
 		Link: linkTo("Sign in again", signInPath)}
 }

@@ -50,8 +50,11 @@ func (s *server) gate(next echo.HandlerFunc) echo.HandlerFunc {
 			return s.askToSignIn(c)
 		}
 		if !may.admits(who.Role) {
-			return s.refuse(c, who, fmt.Sprintf("role %s may not %s %s", who.Role, c.Request().Method, c.Path()),
-				"This page is not for auditors. Your reports and packs are on the Reports page.")
+			sentence := "This page is not for auditors. Your reports and packs are on the Reports page."
+			if c.Path() == schedulePackPath { // a mail led here
+				sentence = "This page is not for auditors: the link in the mail is for admins and reviewers of Exhibit. " + askForPack
+			}
+			return s.refuse(c, who, fmt.Sprintf("role %s may not %s %s", who.Role, c.Request().Method, c.Path()), sentence)
 		}
 		return next(c)
 	}

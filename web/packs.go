@@ -27,15 +27,19 @@ func (s *server) makePack(c echo.Context) error {
 	if !ok {
 		return s.refuseReport(c, q)
 	}
+	id, err := s.Packs.NewID() // first, so that the event before the pack has its name
+	if err != nil {
+		return fmt.Errorf("name a pack: %w", err)
+	}
 	if err := s.record(c, who(c), Action{Name: "pack.create", Outcome: success,
-		Target: target("pack", "", q.Framework), Details: q.details()}); err != nil {
+		Target: target("pack", id, q.Framework), Details: q.details()}); err != nil {
 		return err
 	}
-	job, err := s.Packs.Start(c.Request().Context(), PackRequest{ReportQuery: q, By: who(c)})
+	job, err := s.Packs.Start(c.Request().Context(), PackRequest{ID: id, ReportQuery: q, By: who(c)})
 	if err != nil {
 		details := q.details()
 		details["reason"] = "the job did not start"
-		s.recordOrLog(c, who(c), Action{Name: "pack.create", Outcome: failure, Target: target("pack", "", q.Framework), Details: details})
+		s.recordOrLog(c, who(c), Action{Name: "pack.create", Outcome: failure, Target: target("pack", id, q.Framework), Details: details})
 		return s.wrongChoice(c, form, fmt.Errorf("start pack: %w", err))
 	}
 	return c.Redirect(http.StatusSeeOther, "/packs/jobs/"+url.PathEscape(job))

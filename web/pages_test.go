@@ -144,7 +144,7 @@ func TestPackFromFormToFile(t *testing.T) {
 			t.Errorf("recorded %+v", x)
 		}
 	}
-	want := "pack.create success ;pack.download success p0003;pack.download success p0003"
+	want := "pack.create success job-1;pack.download success p0003;pack.download success p0003"
 	if got := strings.Join(names, ";"); got != want {
 		t.Errorf("recorded %q, want %q", got, want)
 	}

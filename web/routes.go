@@ -102,7 +102,7 @@ func (s *server) routes() []route {
 		{get, "/schedules/:schedule/edit", staff, s.scheduleForm, mail},
 		{get, "/schedules/:schedule/preview", staff, s.previewSchedule, mail},
 		{get, "/schedules/:schedule/mail", staff, s.scheduleMail, mail},
-		{get, "/schedules/:schedule/packs/:run", staff, s.schedulePack, mail},
+		{get, schedulePackPath, staff, s.schedulePack, mail},
 		{post, "/schedules/:schedule/state", staff, s.setScheduleState, mail},
 		{post, "/schedules/:schedule/run", staff, s.runSchedule, mail},
 		{post, "/schedules/:schedule/resend", staff, s.resend, mail},

@@ -29,7 +29,11 @@ type Schedules interface {
 	Options(ctx context.Context, f views.ScheduleForm) (views.ScheduleForm, error)
 	// Check returns what Save would refuse.
 	Check(ctx context.Context, f views.ScheduleForm) error
-	Save(ctx context.Context, f views.ScheduleForm, by Identity) (id string, err error)
+	// NewID returns the id of a schedule that is not there yet.
+	NewID() (string, error)
+	// Create keeps a new schedule under an id of NewID, Save a new version of one.
+	Create(ctx context.Context, id string, f views.ScheduleForm, by Identity) error
+	Save(ctx context.Context, f views.ScheduleForm, by Identity) error
 	SetState(ctx context.Context, id, state string, by Identity) error
 	RunNow(ctx context.Context, id string, by Identity) error
 	Resend(ctx context.Context, id, run, target string, by Identity) error
@@ -125,17 +129,18 @@ func (s *server) saveSchedule(c echo.Context) error {
 	if err != nil {
 		return s.wrongSchedule(c, f, err)
 	}
-	name := "schedule.create"
-	if f.ID != "" {
-		name = "schedule.update"
+	name, id, keep := "schedule.update", f.ID, func() error { return s.Schedules.Save(ctx, f, who(c)) }
+	if f.ID == "" { // it is named first, so that the event before it has its name
+		if id, err = s.Schedules.NewID(); err != nil {
+			return fmt.Errorf("name a schedule: %w", err)
+		}
+		name, keep = "schedule.create", func() error { return s.Schedules.Create(ctx, id, f, who(c)) }
 	}
-	// A new schedule has no id before it is kept: the event says all that it asks for.
-	act := Action{Name: name, Outcome: success, Target: target("schedule", f.ID, f.Name), Details: scheduleDetails(f)}
+	act := Action{Name: name, Outcome: success, Target: target("schedule", id, f.Name), Details: scheduleDetails(f)}
 	if err := s.record(c, who(c), act); err != nil {
 		return err
 	}
-	id, err := s.Schedules.Save(ctx, f, who(c))
-	if err != nil {
+	if err := keep(); err != nil {
 		act.Outcome = failure
 		s.recordOrLog(c, who(c), act)
 		return s.wrongSchedule(c, f, err)
@@ -271,6 +276,12 @@ func showMail(c echo.Context, html string) error {
 func (s *server) framed(c echo.Context) {
 	c.Response().Header().Set("Content-Security-Policy", s.policy()+"; frame-src 'self'")
 }
+
+// schedulePackPath is where the link to the pack in a mail leads.
+const schedulePackPath = "/schedules/:schedule/packs/:run"
+
+// askForPack tells somebody who got a mail, and may not open its link, how to get the pack.
+const askForPack = "Ask who runs the schedule to send you the pack as a file, or an admin to invite you to an engagement that holds its period."
 
 // schedulePack leads from a link in a mail to the pack, for a while.
 func (s *server) schedulePack(c echo.Context) error {

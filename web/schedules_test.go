@@ -49,9 +49,22 @@ func (p *planned) Check(_ context.Context, f views.ScheduleForm) error {
 	return nil
 }
 
-func (p *planned) Save(context.Context, views.ScheduleForm, web.Identity) (string, error) {
+func (p *planned) NewID() (string, error) { return "k2", nil }
+
+func (p *planned) Create(_ context.Context, id string, f views.ScheduleForm, _ web.Identity) error {
+	if id != "k2" || f.ID != "" {
+		return web.ErrNotFound
+	}
 	p.saved++
-	return "k1", nil
+	return nil
+}
+
+func (p *planned) Save(_ context.Context, f views.ScheduleForm, _ web.Identity) error {
+	if f.ID != "k1" {
+		return web.ErrNotFound
+	}
+	p.saved++
+	return nil
 }
 
 func (p *planned) SetState(context.Context, string, string, web.Identity) error {
@@ -153,6 +166,9 @@ func TestSchedulePages(t *testing.T) {
 	must(t, auditor.get(t, "/schedules"), http.StatusForbidden)
 	must(t, auditor.post(t, "/schedules/k1/run", url.Values{}), http.StatusForbidden)
 	must(t, auditor.get(t, "/mailbox/m1.eml/html"), http.StatusForbidden)
+	// A mail goes to people without a role too: they are told what to ask for.
+	must(t, auditor.get(t, "/schedules/k1/packs/a_b"), http.StatusForbidden, "the link in the mail is for admins and reviewers", "Ask who runs the schedule to send you the pack as a file")
+	must(t, s.browser(t).signIn(t, "victor", "/schedules/k1/packs/a_b"), http.StatusForbidden, "No role here yet", "Ask who runs the schedule to send you the pack as a file")
 }
 
 func TestWithoutMail(t *testing.T) {
@@ -176,10 +192,15 @@ func TestScheduleIsRecorded(t *testing.T) {
 		"yearly": "yearly on March 2 at 07:00", "cron": "cron 0 7 * * mon"} {
 		for path, name := range map[string]string{"/schedules": "schedule.create", "/schedules/k1": "schedule.update"} {
 			s.audit.Actions()
-			must(t, b.post(t, path, form(kind)), http.StatusSeeOther)
+			a := b.post(t, path, form(kind))
+			must(t, a, http.StatusSeeOther)
 			got := s.audit.Actions()
 			want := map[string]string{"framework": "pci", "period": "last month", "every": every, "zone": "Europe/Berlin", "to": "ada@example.com",
 				"sources": "hcp-prod, okta", "place": "bucket:archive", "attach": "false", "grace": "24 h"}
+			id := map[string]string{"schedule.create": "k2", "schedule.update": "k1"}[name]
+			if a.Header.Get("Location") != "/schedules/"+id || len(got) == 1 && (got[0].Target.Type != "schedule" || got[0].Target.ID != id) {
+				t.Errorf("%s leads to %s, recorded of %+v", name, a.Header.Get("Location"), got)
+			}
 			if len(got) != 1 || got[0].Name != name || !maps.Equal(got[0].Details, want) {
 				t.Errorf("recorded %+v, want %s %v", got, name, want)
 			}

@@ -83,6 +83,8 @@ type Reports interface {
 
 // Packs makes and keeps evidence packs.
 type Packs interface {
+	// NewID returns the id of a pack that is not there yet.
+	NewID() (string, error)
 	// Start begins to make a pack in the background and returns the id of the
 	// job, which goes on when ctx ends. An *InputError says what is wrong with
 	// the request, or that too many jobs wait.
@@ -133,6 +135,7 @@ type ReportQuery struct {
 
 // A PackRequest is a pack that somebody asked for.
 type PackRequest struct {
+	ID string // from NewID
 	ReportQuery
 	By Identity
 }

@@ -10,12 +10,14 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"math"
 	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 
 	"exhibit/ingest/source"
 	"exhibit/internal/bucket"
@@ -98,6 +100,9 @@ func (m *Mail) check() error {
 	}
 	if err := schedule.CheckAddress(m.From, nil); err != nil {
 		add("from: %w", err)
+	}
+	if strings.ContainsFunc(m.FromName, unicode.IsControl) {
+		add("from_name: %q is not one line of text", m.FromName)
 	}
 	if len(m.Domains) == 0 {
 		add("domains: list the domains that schedules may be sent to")
@@ -228,9 +233,9 @@ func (s *installation) mailWitness(ctx context.Context) (pack.Witness, bool, err
 	if c.HeldBy == "" {
 		w.Note = "held by the operator: it does not count as a witness"
 	}
-	// Those of the last month tell it, unless there are none.
-	for _, since := range []time.Time{time.Now().AddDate(0, -1, 0), {}} {
-		book, err := schedule.Read(ctx, schedule.Stored{DB: s.db}, since)
+	// Those of about the last month tell it, unless none arrived.
+	for _, newest := range []int{40, math.MaxInt32} {
+		book, err := schedule.ReadOne(ctx, schedule.Stored{DB: s.db}, schedule.Checkpoint, newest)
 		if err != nil {
 			return w, true, err
 		}

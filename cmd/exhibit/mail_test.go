@@ -36,6 +36,7 @@ func TestMailSection(t *testing.T) {
 		"open line":         {"server: smtp.example.com", "server: smtp.example.com\n  security: none", "only for a server on this machine"},
 		"unknown security":  {"server: smtp.example.com", "server: smtp.example.com\n  security: ssl", "starttls, tls or none"},
 		"sender":            {"exhibit@example.com", `"a\r\nBcc: b@example.com"`, "mail.from"},
+		"name of sender":    {"from: exhibit@example.com", "from: exhibit@example.com\n  from_name: \"Exhibit\\r\\nBcc: b@example.com\"", "mail.from_name"},
 		"no domains":        {"domains: [example.com]", "domains: []", "mail.domains"},
 		"checkpoint":        {"witness@elsewhere.example", "witness", "mail.checkpoint.to"},
 		"password of whom":  {"server: smtp.example.com", "server: smtp.example.com\n  password_env: X", "mail.user"},
@@ -88,12 +89,12 @@ func TestMetricsToken(t *testing.T) {
 	for token, want := range map[string]string{"short": "fewer than 20", "": "fewer than 20"} {
 		t.Setenv("METRICS_TOKEN", token)
 		w := &writer{installation: &installation{config: Config{Metrics: Metrics{TokenEnv: "METRICS_TOKEN"}}}}
-		if m, err := w.metrics(nil); m != nil || err == nil || !strings.Contains(err.Error(), want) || token != "" && strings.Contains(err.Error(), token) {
+		if m, err := w.metrics(nil, nil); m != nil || err == nil || !strings.Contains(err.Error(), want) || token != "" && strings.Contains(err.Error(), token) {
 			t.Errorf("%q: got %v, %v", token, m, err)
 		}
 	}
 	w := &writer{installation: &installation{}}
-	if m, err := w.metrics(nil); m != nil || err != nil {
+	if m, err := w.metrics(nil, nil); m != nil || err != nil {
 		t.Errorf("without a token: %v, %v", m, err)
 	}
 }

@@ -23,6 +23,9 @@ type schedulesCmd struct {
 	Run  schedulesRunCmd  `cmd:"" help:"Run a schedule now: the process that serves makes and sends it."`
 }
 
+// failingFor is how long a mail that did not arrive is listed.
+const failingFor = 30 * 24 * time.Hour
+
 type schedulesListCmd struct{}
 
 // Run lists schedules.
@@ -35,11 +38,11 @@ func (schedulesListCmd) Run(ctx context.Context, c *cli, log *slog.Logger) error
 	if err != nil {
 		return err
 	}
-	book, err := schedule.Read(ctx, schedule.Stored{DB: s.db}, time.Time{})
+	now := time.Now()
+	book, err := schedule.ReadNewest(ctx, schedule.Stored{DB: s.db}, now.Add(-failingFor))
 	if err := errors.Join(err, s.Close()); err != nil {
 		return err
 	}
-	now := time.Now()
 	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "ID\tNAME\tSTATE\tPERIOD\tWHEN\tNEXT\tLAST\tTO")
 	for _, one := range book.Newest() {

@@ -27,7 +27,7 @@ type InputError struct{ error }
 // A Desk is where people change schedules. What they ask for is added to the records,
 // and the runner does it.
 type Desk struct {
-	Records     Records
+	Records     Archive
 	Frameworks  []framework.Framework
 	Domains     []string // that mail may go to
 	Directories []string // names
@@ -39,22 +39,43 @@ type Desk struct {
 	mu sync.Mutex // one change at a time
 }
 
-// Save keeps a schedule: a new one when it has no id, else a new version of the one
-// with the id and the version that the person has seen.
-func (d *Desk) Save(ctx context.Context, s Schedule, by string) (Schedule, error) {
+// NewID returns the id of a schedule that is not there yet: what is to be created can
+// be named before it is.
+func (d *Desk) NewID() (string, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	var random [6]byte
+	if _, err := io.ReadFull(d.Rand, random[:]); err != nil {
+		return "", fmt.Errorf("schedule: name a schedule: %w", err)
+	}
+	return hex.EncodeToString(random[:]), nil
+}
+
+// Create keeps a new schedule under the id that it has from NewID.
+func (d *Desk) Create(ctx context.Context, s Schedule, by string) (Schedule, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if err := d.Check(s); err != nil {
 		return s, err
 	}
-	s.State, s.By, s.At = Active, by, d.Now().UTC()
-	if s.ID == "" {
-		var random [6]byte
-		if _, err := io.ReadFull(d.Rand, random[:]); err != nil {
-			return s, fmt.Errorf("schedule: name a schedule: %w", err)
-		}
-		s.ID, s.Version = hex.EncodeToString(random[:]), 1
-		return s, d.Records.AddSchedule(ctx, s)
+	there, err := d.Records.Versions(ctx, s.ID)
+	switch {
+	case err != nil:
+		return s, err
+	case s.ID == "" || len(there) > 0:
+		return s, ErrChanged
+	}
+	s.State, s.Version, s.By, s.At = Active, 1, by, d.Now().UTC()
+	return s, d.add(ctx, s)
+}
+
+// Save keeps a new version of the schedule with the id and the version that the person
+// has seen.
+func (d *Desk) Save(ctx context.Context, s Schedule, by string) (Schedule, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if err := d.Check(s); err != nil {
+		return s, err
 	}
 	newest, err := d.newest(ctx, s.ID)
 	switch {
@@ -63,7 +84,7 @@ func (d *Desk) Save(ctx context.Context, s Schedule, by string) (Schedule, error
 	case newest.Version != s.Version:
 		return s, ErrChanged
 	}
-	s.State, s.Version = newest.State, newest.Version+1
+	s.State, s.Version, s.By, s.At = newest.State, newest.Version+1, by, d.Now().UTC()
 	return s, d.add(ctx, s)
 }
 
@@ -103,14 +124,12 @@ func (d *Desk) newest(ctx context.Context, id string) (Schedule, error) {
 
 // Find returns the newest version of a schedule.
 func (d *Desk) Find(ctx context.Context, id string) (Schedule, error) {
-	book, err := readSchedules(ctx, d.Records)
+	history, err := d.Records.Versions(ctx, id)
 	if err != nil {
 		return Schedule{}, err
 	}
-	for _, s := range book.Newest() {
-		if s.ID == id {
-			return s, nil
-		}
+	if n := len(history); n > 0 && history[n-1].State != Removed {
+		return history[n-1], nil
 	}
 	return Schedule{}, fmt.Errorf("%w: %s", ErrNone, cut(id))
 }
@@ -170,15 +189,16 @@ func (d *Desk) RunNow(ctx context.Context, id, by string) (Run, error) {
 func (d *Desk) Resend(ctx context.Context, run, target, by string) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	book, err := Read(ctx, d.Records, time.Time{})
+	list, err := d.Records.DeliveriesOf(ctx, run)
 	if err != nil {
 		return err
 	}
-	old, ok := book.Delivery(run, target)
-	switch {
-	case !ok:
+	i := slices.IndexFunc(list, func(d Delivery) bool { return d.Target == target })
+	if i < 0 {
 		return fmt.Errorf("%w: %s to %s", ErrNone, cut(run), cut(target))
-	case !old.State.Settled():
+	}
+	old := list[i]
+	if !old.State.Settled() {
 		return InputError{fmt.Errorf("it is %s: it is tried again by itself", old.State)}
 	}
 	now := d.Now().UTC()
@@ -195,11 +215,10 @@ func (d *Desk) Resend(ctx context.Context, run, target, by string) error {
 func (d *Desk) BuiltIn(ctx context.Context, recipients []string, zone string) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	book, err := readSchedules(ctx, d.Records)
+	history, err := d.Records.Versions(ctx, Checkpoint)
 	if err != nil {
 		return err
 	}
-	history := book.History(Checkpoint)
 	s := Schedule{ID: Checkpoint, Version: 1, Name: "Daily checkpoint", State: Active, Period: "yesterday", Zone: zone, Every: Recurrence{Kind: "daily", Hour: 6},
 		Recipients: recipients, By: "configuration", At: d.Now().UTC()}
 	if len(recipients) == 0 {

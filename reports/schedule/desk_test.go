@@ -24,9 +24,20 @@ func TestDesk(t *testing.T) {
 	d := newDesk(m, &now)
 	s := monthly("", "Europe/Berlin", 2, 7, 0, time.Time{})
 	s.ID = ""
-	saved, err := d.Save(t.Context(), s, "Rita")
+	if _, err := d.Create(t.Context(), s, "Rita"); !errors.Is(err, ErrChanged) {
+		t.Errorf("created without an id: %v", err)
+	}
+	id, err := d.NewID()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.ID = id
+	saved, err := d.Create(t.Context(), s, "Rita")
 	if err != nil || len(saved.ID) != 12 || saved.Version != 1 || saved.By != "Rita" || !saved.At.Equal(now) {
 		t.Fatalf("got %+v, %v", saved, err)
+	}
+	if _, err := d.Create(t.Context(), s, "Eve"); !errors.Is(err, ErrChanged) {
+		t.Errorf("created twice: %v", err)
 	}
 	var input InputError
 	wrong := saved

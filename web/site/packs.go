@@ -13,6 +13,9 @@ import (
 	"exhibit/web"
 )
 
+// NewID implements web.Packs.
+func (p Packs) NewID() (string, error) { return p.Deps.Packs.NewID() }
+
 // Start implements web.Packs.
 func (p Packs) Start(ctx context.Context, q web.PackRequest) (string, error) {
 	request, err := p.request(q.ReportQuery)
@@ -25,6 +28,7 @@ func (p Packs) Start(ctx context.Context, q web.PackRequest) (string, error) {
 	if err := p.Maker.Check(ctx, request); err != nil {
 		return "", inputError(err)
 	}
+	request.ID = q.ID
 	request.By = pack.Person{ID: q.By.Subject, Name: cmp.Or(q.By.Name, q.By.Email), Role: string(q.By.Role)}
 	id, err := p.Deps.Packs.Start(request)
 	return id, inputError(err)

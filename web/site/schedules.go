@@ -35,7 +35,7 @@ const shownRuns = 24
 
 // List implements web.Schedules.
 func (s Schedules) List(ctx context.Context) (views.Schedules, error) {
-	book, err := schedule.Read(ctx, s.Desk.Records, s.Now().Add(-failingFor))
+	book, err := schedule.ReadNewest(ctx, s.Desk.Records, s.Now().Add(-failingFor))
 	if err != nil {
 		return views.Schedules{}, err
 	}
@@ -93,15 +93,12 @@ func (s Schedules) Schedule(ctx context.Context, id string) (views.Schedule, err
 	if err != nil {
 		return views.Schedule{}, scheduleError(err)
 	}
-	book, err := schedule.Read(ctx, s.Desk.Records, time.Time{})
+	book, err := schedule.ReadOne(ctx, s.Desk.Records, id, shownRuns)
 	if err != nil {
 		return views.Schedule{}, err
 	}
 	v := s.view(one)
 	for _, r := range book.RunsOf(id) {
-		if len(v.Runs) == shownRuns {
-			break
-		}
 		run := views.ScheduleRun{Schedule: id, Key: r.Key, Words: r.Span.Words(), State: string(r.State), At: r.At, Waited: r.Waited, Problem: r.Problem,
 			Pack: r.Pack != "" && r.Letter != nil && s.Now().Before(r.Letter.LinkUntil)}
 		if r.Letter != nil {
@@ -117,14 +114,28 @@ func (s Schedules) Schedule(ctx context.Context, id string) (views.Schedule, err
 	return v, nil
 }
 
-// Save implements web.Schedules.
-func (s Schedules) Save(ctx context.Context, f views.ScheduleForm, by web.Identity) (string, error) {
+// NewID implements web.Schedules.
+func (s Schedules) NewID() (string, error) { return s.Desk.NewID() }
+
+// Create implements web.Schedules.
+func (s Schedules) Create(ctx context.Context, id string, f views.ScheduleForm, by web.Identity) error {
 	one, err := parse(f)
 	if err != nil {
-		return "", err
+		return err
 	}
-	one, err = s.Desk.Save(ctx, one, person(by))
-	return one.ID, scheduleError(err)
+	one.ID = id
+	_, err = s.Desk.Create(ctx, one, person(by))
+	return scheduleError(err)
+}
+
+// Save implements web.Schedules.
+func (s Schedules) Save(ctx context.Context, f views.ScheduleForm, by web.Identity) error {
+	one, err := parse(f)
+	if err != nil {
+		return err
+	}
+	_, err = s.Desk.Save(ctx, one, person(by))
+	return scheduleError(err)
 }
 
 func person(by web.Identity) string { return cmp.Or(by.Name, by.Email, by.Subject) }
@@ -166,12 +177,11 @@ func (s Schedules) Preview(ctx context.Context, id, run string) (views.ScheduleP
 // letter returns the letter of a run, or without one what would be written now.
 func (s Schedules) letter(ctx context.Context, one schedule.Schedule, key string) (*schedule.Letter, string, error) {
 	if key != "" {
-		book, err := schedule.Read(ctx, s.Desk.Records, time.Time{})
+		r, err := s.run(ctx, one.ID, key)
 		if err != nil {
 			return nil, "", err
 		}
-		r, ok := book.Run(one.ID + "/" + key)
-		if !ok || r.Letter == nil {
+		if r.Letter == nil {
 			return nil, "", schedule.ErrNone
 		}
 		return r.Letter, "Whether the pack was attached stands with each delivery.", nil
@@ -189,15 +199,26 @@ func (s Schedules) letter(ctx context.Context, one schedule.Schedule, key string
 	return letter, "", err
 }
 
+// run returns a run, or schedule.ErrNone.
+func (s Schedules) run(ctx context.Context, id, key string) (schedule.Run, error) {
+	list, err := s.Desk.Records.RunsNamed(ctx, id+"/"+key)
+	if err != nil {
+		return schedule.Run{}, err
+	}
+	if len(list) == 0 {
+		return schedule.Run{}, schedule.ErrNone
+	}
+	return list[0], nil
+}
+
 // Pack implements web.Schedules.
 func (s Schedules) Pack(ctx context.Context, id, key string) (string, error) {
-	book, err := schedule.Read(ctx, s.Desk.Records, time.Time{})
+	r, err := s.run(ctx, id, key)
 	if err != nil {
-		return "", err
+		return "", scheduleError(err)
 	}
-	r, ok := book.Run(id + "/" + key)
 	switch {
-	case !ok || r.Pack == "":
+	case r.Pack == "":
 		return "", web.ErrNotFound
 	case !s.Now().Before(r.Letter.LinkUntil):
 		return "", &web.InputError{Sentence: "This link has expired. The pack is on the Reports page, or can be made again there."}

@@ -38,6 +38,19 @@ func withMail(t *testing.T, s *site.Site, l *reporttest.Log, packs *reports.Pack
 	return s.Schedules(), runner
 }
 
+// create keeps a new schedule and returns its id.
+func create(t *testing.T, m web.Schedules, f views.ScheduleForm, by web.Identity) string {
+	t.Helper()
+	id, err := m.NewID()
+	if err == nil {
+		err = m.Create(t.Context(), id, f, by)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return id
+}
+
 // TestSchedules is a schedule from its form to its pack, over a real store.
 func TestSchedules(t *testing.T) {
 	s, l, packs := open(t, nil)
@@ -63,10 +76,7 @@ func TestSchedules(t *testing.T) {
 			t.Errorf("%s: got %v", name, err)
 		}
 	}
-	id, err := m.Save(ctx, f, by)
-	if err != nil {
-		t.Fatal(err)
-	}
+	id := create(t, m, f, by)
 	again, err := m.Form(ctx, id)
 	if err != nil || again.Recipients != "ada@example.com, bob@example.com" || again.Time != "07:00" || again.Version != "1" {
 		t.Errorf("the form comes back as %+v, %v", again, err)
@@ -129,10 +139,7 @@ func TestFailingDeliveryIsOnTheOverview(t *testing.T) {
 	}
 	f.Name, f.Framework, f.Recipients, f.Attach = "Monthly", "pci", "ada@example.com", false
 	by := web.Identity{Subject: "1", Email: "rita@example.com"}
-	id, err := m.Save(t.Context(), f, by)
-	if err != nil {
-		t.Fatal(err)
-	}
+	id := create(t, m, f, by)
 	if err := m.RunNow(t.Context(), id, by); err != nil {
 		t.Fatal(err)
 	}

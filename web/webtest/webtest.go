@@ -70,6 +70,13 @@ func (d *Data) Frameworks(context.Context) ([]views.FrameworkChoice, error) {
 	return frameworks(), d.Err
 }
 
+// NewID implements web.Packs.
+func (d *Data) NewID() (string, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return fmt.Sprintf("job-%d", len(d.jobs)+1), nil
+}
+
 // Start implements web.Packs. The job is done when it was looked at four times.
 func (d *Data) Start(_ context.Context, r web.PackRequest) (string, error) {
 	if d.Err != nil {
@@ -85,7 +92,7 @@ func (d *Data) Start(_ context.Context, r web.PackRequest) (string, error) {
 	if len(sources) == 0 {
 		sources = Names()
 	}
-	id := fmt.Sprintf("job-%d", len(d.jobs)+1)
+	id := r.ID
 	d.jobs[id] = &views.Job{ID: id, State: views.Queued, Framework: f, Period: period(r.ReportQuery), Sources: sources,
 		By: r.By.Name, Started: d.At}
 	return id, nil

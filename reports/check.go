@@ -67,12 +67,15 @@ func (r *Report) check(c framework.Check) Check {
 		if z.meaning == NotCollected {
 			out.Text += "; collected for " + Share(z.share) + " of the period, there may be more"
 		}
+		if z.meaning == Unread {
+			out.Text += "; records could not be read, there may be more"
+		}
 		return out
 	}
 	switch z.meaning {
 	case NotEvidenced:
 		out.Answer, out.Text = NotEvaluated, "not evaluated: "+strings.TrimPrefix(z.text, "not evidenced: ")
-	case NotCollected:
+	case NotCollected, Unread:
 		out.Answer, out.Text = Unknown, z.text
 	case Part:
 		out.Answer, out.Text = NotEvaluated, z.text

@@ -68,6 +68,7 @@ func (c Control) answer() string {
 		{NoneHeard, "none received, stream up"},
 		{NoneStated, "none in what was stated to be complete"},
 		{NotCollected, "unknown: not collected"},
+		{Unread, "unknown: records could not be read"},
 		{NotEvidenced, "not evidenced"},
 		{Part, "evidenced in part"},
 	} {
@@ -82,7 +83,7 @@ func (c Control) answer() string {
 		}
 		parts = append(parts, m.words+" ("+strings.Join(of, ", ")+")")
 	}
-	if events == 0 && !has[Computed] && !has[NoneProven] && !has[NoneHeard] && !has[NoneStated] && !has[NotCollected] {
+	if events == 0 && !has[Computed] && !has[NoneProven] && !has[NoneHeard] && !has[NoneStated] && !has[NotCollected] && !has[Unread] {
 		parts = append([]string{"cannot be shown from this data"}, parts...)
 	}
 	return strings.Join(parts, "; ")

@@ -80,6 +80,11 @@ type Report struct {
 	Unmapped  []pack.Unmapped // types of events that no rule knows, in the period
 	Events    uint64          // in the period exactly
 	Query     string          // the statement behind it, for people
+	// Unread counts, per source, the rejects that nothing has dealt with and that may be
+	// of the period. A reject has no time of its own, only that of its receipt: whatever
+	// came since the period began may be of it, as what is delivered late or imported
+	// comes after its end.
+	Unread map[string]uint64
 
 	tally    *tally
 	outcomes []store.OutcomeCount
@@ -111,6 +116,11 @@ func Build(ctx context.Context, db *store.DB, in Input) (*Report, error) {
 	r.Events = r.tally.exact.events("", "") + r.tally.exact.events(pack.Own, "")
 	if err := r.ask(ctx, db, in.known); err != nil {
 		return nil, err
+	}
+	if r.tally.rejected() {
+		if r.Unread, err = db.OpenSince(ctx, in.Head.Snapshot(), sources, r.tally.days.From); err != nil {
+			return nil, err
+		}
 	}
 	r.assemble(in)
 	return r, nil

@@ -24,6 +24,7 @@ const (
 	NoneStated   Meaning = "none-stated"   // none in the file that somebody states to be complete
 	NotCollected Meaning = "not-collected" // unknown: not collected
 	NotEvidenced Meaning = "not-evidenced" // no source logs this
+	Unread       Meaning = "unread"        // none found, but records that could not be read may be some
 	Part         Meaning = "part"          // none of the part that sources log; the rest is not evidenced
 	Computed     Meaning = "computed"      // not a number of events: Text says what was found
 	NotYet       Meaning = "not-yet"       // Exhibit does not evidence it yet
@@ -92,11 +93,27 @@ func (r *Report) zeroOf(section event.Section) zero {
 		return z
 	}
 	z.collected(r, able)
+	z.unread(r)
 	if !logs && z.meaning != NotCollected {
 		z.meaning = Part
 		z.text = "none found of what " + and(z.able) + " " + verb(z.able, "logs", "log") + " of it; the rest is not evidenced: " + connect(section)
 	}
 	return z
+}
+
+// unread makes a zero unknown that records which could not be read may hide.
+func (z *zero) unread(r *Report) {
+	var n uint64
+	for _, name := range z.able {
+		n += r.Unread[name]
+	}
+	switch z.meaning {
+	case NoneProven, NoneHeard, NoneStated:
+		if n > 0 {
+			z.meaning = Unread
+			z.text = "unknown: " + Plural(n, "record", "records") + " received since the period began could not be read; " + z.text + " among the others"
+		}
+	}
 }
 
 func verb(words []string, one, many string) string {
@@ -232,6 +249,9 @@ func (r *Report) filed(name string) Section {
 		if len(s.Missing) > 0 {
 			s.Remarks = append(s.Remarks, "Collected for "+Share(z.share)+" of the period: there may be more.")
 		}
+		if z.meaning == Unread {
+			s.Remarks = append(s.Remarks, "Records could not be read: there may be more.")
+		}
 	}
 	if len(z.partly) > 0 {
 		s.Remarks = append(s.Remarks, "Logged in part: "+strings.Join(z.partly, "; ")+".")
@@ -259,7 +279,7 @@ func (r *Report) hidden(z zero) string {
 	var parts []string
 	var rejects, types uint64
 	for _, name := range z.able {
-		rejects += r.tally.rejectsIn(name)
+		rejects += r.Unread[name]
 	}
 	for _, u := range r.Unmapped {
 		if slices.Contains(z.able, u.Source) {
@@ -267,7 +287,7 @@ func (r *Report) hidden(z zero) string {
 		}
 	}
 	if rejects > 0 {
-		parts = append(parts, Plural(rejects, "reject", "rejects")+" (rejects.csv)")
+		parts = append(parts, Plural(rejects, "reject", "rejects")+" received since the period began (rejects.csv lists those of its days)")
 	}
 	if types > 0 {
 		parts = append(parts, Plural(types, "event", "events")+" of types that no rule knows (filed under other)")

@@ -246,11 +246,12 @@ func (t *tally) segmentsIn(i coverage.Interval) (n uint64) {
 	return n
 }
 
-// rejectsIn counts the rejects received on the days that the period touches.
-func (t *tally) rejectsIn(source string) (n uint64) {
-	for d := t.days.From; d.Before(t.days.To); d = d.Add(day) {
-		_, rejects := t.on(source, d)
-		n += rejects
+// rejected reports whether any source ever had rejects.
+func (t *tally) rejected() bool {
+	for _, s := range t.sources {
+		if s.counts.Rejects > 0 {
+			return true
+		}
 	}
-	return n
+	return false
 }

@@ -18,8 +18,9 @@ import (
 
 // A book builds the state of a ledger without a store.
 type book struct {
-	t     *testing.T
-	state ledger.State
+	t      *testing.T
+	state  ledger.State
+	unread map[string]uint64 // open rejects that may be of the period
 }
 
 func (b *book) add(at time.Time, r ledger.Record) {
@@ -59,7 +60,7 @@ func (b *book) report(f framework.Framework, from, to, now time.Time, outcomes .
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	r := &Report{Framework: f, Period: p, Now: now, Head: store.Head{State: b.state}, Sources: sources, outcomes: outcomes}
+	r := &Report{Framework: f, Period: p, Now: now, Head: store.Head{State: b.state}, Sources: sources, Unread: b.unread, outcomes: outcomes}
 	r.tally = newTally(&b.state, sources, p.Interval)
 	r.tally.addDays(coverage.Whole(p.Interval))
 	r.Events = r.tally.exact.events("", "")
@@ -184,6 +185,31 @@ func TestPositiveControl(t *testing.T) {
 	}
 	if !strings.Contains(strings.Join(never.Remarks, " "), "Never seen") {
 		t.Errorf("never seen: %+v", never)
+	}
+}
+
+// A zero that records hide which could not be read is no zero, wherever it is printed.
+func TestUnreadRecordsHideZeros(t *testing.T) {
+	f := framework.Framework{Checks: []framework.Check{{ID: "any", Question: "Any?", Section: "logins", Found: framework.Exceptions}}}
+	for method, words := range map[string]string{ledger.Read: "none found, collection proven", ledger.Heard: "none received, stream up", ledger.Stated: "none in the files that Ada states to be complete"} {
+		b := &book{t: t, unread: map[string]uint64{"a": 2, "b": 5}}
+		b.source(on(1), source("a", "logged"))
+		b.source(on(1), source("b", "not logged by this vendor: no"))
+		b.covers(on(20), "a", span(10, 15, method))
+		r := b.report(f, on(10), on(14), on(20))
+		s, _ := r.SectionNamed("logins")
+		if want := "unknown: 2 records received since the period began could not be read; " + words + " among the others"; s.Meaning != Unread || s.Text != want {
+			t.Errorf("got %s, %q, want %q", s.Meaning, s.Text, want)
+		}
+		if got := strings.Join(s.Remarks, " "); !strings.Contains(got, "Could hide among 2 rejects received since the period began") {
+			t.Errorf("remarks %q", got)
+		}
+		if c := r.Checks[0]; c.Answer != Unknown || c.Count != 0 || !strings.HasPrefix(c.Text, "unknown: 2 records") {
+			t.Errorf("check %+v", c)
+		}
+		if got := (Control{Evidence: []Section{s}}).answer(); got != "unknown: records could not be read (logins)" {
+			t.Errorf("control %q", got)
+		}
 	}
 }
 

@@ -127,6 +127,29 @@ func (db *DB) RejectGroups(ctx context.Context, snap Snapshot, f RejectFilter) (
 	return list, nil
 }
 
+// OpenSince counts the open rejects of sources that were received since an instant.
+func (db *DB) OpenSince(ctx context.Context, snap Snapshot, sources []string, since time.Time) (map[string]uint64, error) {
+	rows, err := db.conn.Query(ctx, "SELECT source, count() FROM "+db.table("rejects")+
+		" WHERE source IN $1 AND received >= fromUnixTimestamp64Nano($2) AND "+snap.where()+" AND NOT "+db.isResolved(snap)+" GROUP BY source", sources, nanos(since))
+	if err != nil {
+		return nil, fmt.Errorf("store: count open rejects: %w", err)
+	}
+	defer rows.Close()
+	counts := map[string]uint64{}
+	for rows.Next() {
+		var source string
+		var n uint64
+		if err := rows.Scan(&source, &n); err != nil {
+			return nil, fmt.Errorf("store: count open rejects: %w", err)
+		}
+		counts[source] = n
+	}
+	if err := rows.Err(); err != nil {
+		return nil, fmt.Errorf("store: count open rejects: %w", err)
+	}
+	return counts, nil
+}
+
 // Rejects returns rejects, newest first, without their bytes.
 func (db *DB) Rejects(ctx context.Context, snap Snapshot, f RejectFilter, limit int) ([]StoredReject, error) {
 	where, args := f.where(db, snap)

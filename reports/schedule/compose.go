@@ -203,9 +203,8 @@ func (l *Letter) needs(r *reports.Report, imported func(source string) bool) {
 }
 
 // count fills in the sections with their numbers and those of the period before.
-// Rejects and were belong to the one and the other: a zero that could hide something
-// is no number.
-func (l *Letter) count(r, prior *reports.Report, before Span, rejects, were rejected) {
+// A zero that could hide something is no number.
+func (l *Letter) count(r, prior *reports.Report, before Span) {
 	l.Before = before.Words()
 	if prior == nil {
 		l.Before = "nothing collected before"
@@ -215,8 +214,8 @@ func (l *Letter) count(r, prior *reports.Report, before Span, rejects, were reje
 		switch s.Meaning {
 		case reports.Computed, reports.NotYet:
 			continue
-		case reports.Listed, reports.NoneProven, reports.NoneHeard, reports.NoneStated:
-			if why := hiding(r, s, rejects); why != "" {
+		case reports.Listed, reports.NoneProven, reports.NoneHeard, reports.NoneStated, reports.Unread:
+			if why := hiding(r, s); why != "" {
 				line.Now, line.Change = "", why
 				break
 			}
@@ -225,13 +224,13 @@ func (l *Letter) count(r, prior *reports.Report, before Span, rejects, were reje
 			}
 			was, ok := prior.SectionNamed(s.Name)
 			counted := ok && (was.Meaning == reports.Listed || was.Meaning == reports.NoneProven || was.Meaning == reports.NoneHeard || was.Meaning == reports.NoneStated)
-			if counted && hiding(prior, was, were) == "" {
+			if counted && hiding(prior, was) == "" {
 				line.Before, line.Change = reports.Number(was.Events), change(s.Events, was.Events)
 			}
 		default:
 			line.Now = ""
 			line.Change, _, _ = strings.Cut(s.Text, ":")
-			if why := hiding(r, s, rejects); s.Meaning == reports.Part && why != "" {
+			if why := hiding(r, s); s.Meaning == reports.Part && why != "" {
 				line.Change = why
 			}
 			if s.Meaning == reports.NotEvidenced {

@@ -119,7 +119,7 @@ func (f *FromReports) Letter(ctx context.Context, s Schedule, r Run) (*Letter, e
 	if err != nil {
 		return nil, err
 	}
-	report, _, err := f.Maker.Report(ctx, request)
+	report, outside, err := f.Maker.Report(ctx, request)
 	if err != nil {
 		return nil, err
 	}
@@ -135,18 +135,16 @@ func (f *FromReports) Letter(ctx context.Context, s Schedule, r Run) (*Letter, e
 	if what := l.cover(report, imported); what != "" {
 		found = what
 	}
+	if what := l.altered(report, outside); what != "" { // first: nothing else is worth more than the rows
+		if found != whole {
+			what += "; " + found
+		}
+		found = what
+	}
 	if len(report.Missing) > 0 {
 		found = also(found, reports.Plural(len(report.Missing), "system", "systems")+" without a source")
 	}
-	rejects, err := f.rejected(ctx, report)
-	if err != nil {
-		return nil, err
-	}
-	were, err := f.rejected(ctx, prior)
-	if err != nil {
-		return nil, err
-	}
-	if what := l.unread(rejects); what != "" {
+	if what := l.unread(report); what != "" {
 		found = also(found, what)
 	}
 	if what := l.restored(report); what != "" {
@@ -156,7 +154,7 @@ func (f *FromReports) Letter(ctx context.Context, s Schedule, r Run) (*Letter, e
 	l.Verdict = "Evidence for " + r.Span.Words() + ": " + found
 	l.Subject = subject(l.Verdict)
 	l.needs(report, imported)
-	l.count(report, prior, r.Span.before(), rejects, were)
+	l.count(report, prior, r.Span.before())
 	l.deleted(report)
 	return l, nil
 }

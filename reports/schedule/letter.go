@@ -138,7 +138,7 @@ func (l *Letter) Text(pack string) string {
 	list("Mails that did not arrive", l.Failing)
 	if l.PackLink != "" {
 		line("\nEVIDENCE PACK\n%s, %s\n%s\nsha256 %s", oneLine(l.File), reports.Size(l.Size), pack, l.SHA256)
-		line("Download (sign-in needed, until %s): %s", l.LinkUntil.Format("2 January 2006"), l.PackLink)
+		line("Download (admins and reviewers sign in, until %s): %s", l.LinkUntil.Format("2 January 2006"), l.PackLink)
 	}
 	if l.Report != "" {
 		line("Report: %s", l.Report)

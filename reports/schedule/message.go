@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	netmail "net/mail"
 	"strings"
 
 	"github.com/wneessen/go-mail"
@@ -22,7 +23,8 @@ func (s Sender) Domain() string { return s.Address[strings.LastIndexByte(s.Addre
 // comes, in a sentence.
 func (s Sender) message(ctx context.Context, p Parcel, pack io.ReadSeeker, how string) (*mail.Msg, error) {
 	m := mail.NewMsg(mail.WithNoDefaultUserAgent())
-	if err := m.FromFormat(s.Name, s.Address); err != nil {
+	// FromFormat puts quotes around the name as it is; this one encodes it.
+	if err := m.From((&netmail.Address{Name: s.Name, Address: s.Address}).String()); err != nil {
 		return nil, fmt.Errorf("schedule: sender %q: %w", s.Address, err)
 	}
 	if err := m.To(p.To); err != nil {

@@ -40,7 +40,7 @@ func wanted(t *testing.T, history []Schedule, until time.Time, on func(Schedule)
 		}
 		now := v.At.Add(-24 * time.Hour).Truncate(time.Minute)
 		for shown := wall(now); now.Before(end); now = now.Add(time.Minute) {
-			for ; !shown.After(wall(now)); shown = shown.Add(time.Minute) {
+			for until := wall(now); !shown.After(until); shown = shown.Add(time.Minute) {
 				date := shown.Truncate(24 * time.Hour)
 				if now.Before(v.At) || !due(date, shown.Hour()*60+shown.Minute()) {
 					continue

@@ -7,6 +7,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"io"
+	"maps"
 	"mime"
 	"mime/multipart"
 	"mime/quotedprintable"
@@ -14,6 +15,7 @@ import (
 	"net/mail"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -259,15 +261,7 @@ func TestInjection(t *testing.T) {
 	if strings.Contains(html, "<script") || strings.Contains(text, "\nBcc:") {
 		t.Errorf("a tag or a line was written:\n%s\n%s", text, html)
 	}
-	// A name of the sender that holds a line is refused before anything is sent.
-	evil := sender(t, server, StartTLS, 1000)
-	evil.From.Name = "Exhibit\r\nBcc: eve@example.com"
-	if out := evil.Send(t.Context(), parcel()); out.State == Sent {
-		mails := server.Mails()
-		if h, _, _, _ := read(t, mails[len(mails)-1].Body); h.Get("Bcc") != "" {
-			t.Errorf("the sender's name wrote a header: %v", h)
-		}
-	}
+	onlyOurs(t, h, "Exhibit", subject(nasty))
 	for _, to := range []string{"eve@example.com\r\nRCPT TO:<x@example.com>", "Eve <eve@example.com>", "eve@evil.example", "a@example.com,b@example.com", "", "ëve@example.com", "eve@example.com "} {
 		if err := CheckAddress(to, []string{"example.com"}); err == nil {
 			t.Errorf("the address %q is taken", to)
@@ -275,6 +269,46 @@ func TestInjection(t *testing.T) {
 	}
 	if err := CheckAddress("ada@EXAMPLE.com", []string{"example.com"}); err != nil {
 		t.Error(err)
+	}
+}
+
+// onlyOurs checks that a mail has the fields that all mails have and no others, each
+// once, and that they say what they are to say.
+func onlyOurs(t *testing.T, h mail.Header, name, subject string) {
+	t.Helper()
+	want := []string{"Auto-Submitted", "Content-Type", "Date", "From", "List-Unsubscribe", "Message-Id", "Mime-Version", "Subject", "To", "X-Auto-Response-Suppress"}
+	if got := slices.Sorted(maps.Keys(h)); !slices.Equal(got, want) {
+		t.Errorf("the mail has the fields %q, want %q", got, want)
+	}
+	for field, values := range h {
+		if len(values) != 1 {
+			t.Errorf("%s is there %d times: %q", field, len(values), values)
+		}
+	}
+	from, err := h.AddressList("From")
+	if err != nil || len(from) != 1 || from[0].Address != "exhibit@example.com" || from[0].Name != name {
+		t.Errorf("from %q: %v, %v; want the name %q", h.Get("From"), from, err, name)
+	}
+	if got := header(h, "Subject"); got != subject {
+		t.Errorf("subject %q, want %q", got, subject)
+	}
+}
+
+// Whatever the sender is called, the mail is his and has no field more.
+func TestSenderName(t *testing.T) {
+	for _, name := range []string{"Exhibit\r\nBcc: eve@example.com", "Exhibit\nX-Evil: 1", `Eve" <eve@example.com>, "x`, `<eve@example.com>`, `a, eve@example.com`, `\`, "Größe „Q“", strings.Repeat("long ", 40) + "end"} {
+		p, raw := parcel(), new(bytes.Buffer)
+		p.Letter.Subject = name
+		m, err := Sender{name, "exhibit@example.com"}.message(t.Context(), p, nil, "")
+		if err != nil {
+			t.Errorf("%q: %v", name, err)
+			continue
+		}
+		if _, err := m.WriteTo(raw); err != nil {
+			t.Fatal(err)
+		}
+		h, _, _, _ := read(t, raw.String())
+		onlyOurs(t, h, name, subject(name))
 	}
 }
 

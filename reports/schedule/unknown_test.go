@@ -1,6 +1,7 @@
 package schedule
 
 import (
+	"context"
 	"slices"
 	"strings"
 	"testing"
@@ -8,6 +9,7 @@ import (
 
 	"exhibit/internal/event"
 	"exhibit/internal/ledger"
+	"exhibit/internal/pack"
 	"exhibit/internal/store"
 	"exhibit/reports"
 	"exhibit/reports/framework"
@@ -72,6 +74,48 @@ func TestLetterOfRestoredStore(t *testing.T) {
 	}
 	if letter.Good || !strings.HasSuffix(letter.Verdict, ": 1 record lost when the store was restored") {
 		t.Errorf("good %v: %q", letter.Good, letter.Verdict)
+	}
+}
+
+// Rows that the audit found altered are the first that a letter says, and nothing is
+// good beside them.
+func TestLetterOfAlteredRows(t *testing.T) {
+	l := reporttest.New(t)
+	now := march.AddDate(0, 1, 1)
+	f := evidenceAt(t, l, now)
+	l.Batch(now.Add(-time.Hour), "hcp", []*event.Event{reporttest.Event("hcp", "1", march.Add(time.Hour), event.Logins, "y")}, nil,
+		ledger.Cover{From: march.AddDate(0, -1, 0), To: march.AddDate(0, 0, 20), Method: ledger.Read}, ledger.Cover{From: march.AddDate(0, 0, 20).Add(time.Hour), To: now.Add(-2 * time.Hour), Method: ledger.Read})
+	for name, tt := range map[string]struct {
+		outside             reports.Outside
+		verdict, need, note string
+	}{
+		"of the period": {reports.Outside{Audit: &pack.Audit{At: now, Segments: 9, Altered: 1}, Altered: []ledger.SegmentRef{{Source: "hcp", Day: "2026-03-01", Section: event.Logins}}},
+			"Evidence for March 2026: stored rows no longer match the ledger; 1 h missing", "(1 segment, hcp on 2026-03-01 among them)", "stored rows no longer match the ledger"},
+		"of another": {reports.Outside{Audit: &pack.Audit{At: now, Segments: 9, Altered: 1}, Altered: []ledger.SegmentRef{{Source: "hcp", Day: "2026-02-01", Section: event.Logins}}},
+			"Evidence for March 2026: stored rows of another period or source no longer match the ledger; 1 h missing", "(1 segment)", "of the required time"},
+		"not told which": {reports.Outside{Audit: &pack.Audit{At: now, Segments: 9, Altered: 2}},
+			"Evidence for March 2026: stored rows of another period or source no longer match the ledger; 1 h missing", "(2 segments)", "of the required time"},
+		"none": {reports.Outside{Audit: &pack.Audit{At: now, Segments: 9}}, "Evidence for March 2026: 1 h missing", "may still be collected", "of the required time"},
+	} {
+		f.Maker.Outside = func(context.Context) (reports.Outside, error) { return tt.outside, nil }
+		letter := writeLetter(t, f)
+		if letter.Good || !strings.HasPrefix(letter.Verdict, tt.verdict) || !strings.HasPrefix(letter.Text(""), tt.verdict) {
+			t.Errorf("%s: good %v: %q", name, letter.Good, letter.Verdict)
+		}
+		if !strings.Contains(letter.Needs[0], tt.need) {
+			t.Errorf("%s: needs %q", name, letter.Needs)
+		}
+		if letter.Sources[0].Note != tt.note {
+			t.Errorf("%s: coverage %+v", name, letter.Sources[0])
+		}
+	}
+	// Nothing else is wrong: the verdict is not good for it.
+	l.Batch(now.Add(-time.Minute), "hcp", nil, nil, ledger.Cover{From: march.AddDate(0, 0, 20), To: now.Add(-time.Hour), Method: ledger.Read})
+	f.Maker.Outside = func(context.Context) (reports.Outside, error) {
+		return reports.Outside{Audit: &pack.Audit{At: now, Segments: 9, Altered: 1}, Altered: []ledger.SegmentRef{{Source: "hcp", Day: "2026-03-01", Section: event.Logins}}}, nil
+	}
+	if letter := writeLetter(t, f); letter.Good || letter.Verdict != "Evidence for March 2026: stored rows no longer match the ledger" || strings.Contains(letter.Text(""), "Nothing to do") || letter.Sources[0].Good {
+		t.Errorf("good %v: %q, %+v", letter.Good, letter.Verdict, letter.Sources)
 	}
 }
 

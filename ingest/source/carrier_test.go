@@ -35,7 +35,7 @@ func carriers(t testing.TB, raw string) map[string]string {
 		"Datadog":       `{"ddsource":"x","ddtags":"a:b","hostname":"h","service":"s","message":` + text + `}`,
 		"a collector":   `{"@timestamp":"2023-11-14T22:13:20Z","log":` + text + `}`,
 		"a text":        text,
-		"a queue":       `{"messageId":"m","timestamp":1700000000000,"body":` + text + `,"attributes":{}}`,
+		"a queue":       `{"topic":"t","timestamp":1700000000000,"payload":` + text + `,"headers":{}}`,
 		"Datadog's API": `{"id":"A","content":{"timestamp":"2023-11-14T22:13:20Z","tags":["a:b"],"host":"h","service":"s","attributes":` + raw + `}}`,
 		"a detector":    `{"timestamp":"2023-11-14T22:13:20Z","rule":{"id":"1"},"agent":{"id":"0"},"data":{"integration":"x","vendor":` + raw + `}}`,
 		"a list":        `{"topic":"t","timestamp":1700000000000,"value":[` + raw + `]}`,

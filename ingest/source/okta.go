@@ -64,6 +64,7 @@ type oktaRecord struct {
 	ip, chain, agent            string
 	transaction, token          string
 	session, rootSession        string
+	collected                   string       // when a collector had it
 	events                      []oktaRecord // of an event hook
 }
 
@@ -116,7 +117,7 @@ func (o *oktaLog) event(v *oktaRecord, r Record, raw string) Result {
 		Changes: target.changes,
 	}
 	e.Section = c.section(e.Outcome)
-	return Result{Claimed: setTime(&e, v.published, r.Transport), Unmapped: c.catchAll, Event: e}
+	return Result{Claimed: setTime(&e, v.published, carriedAt(v.collected, r.Transport)), Unmapped: c.catchAll, Event: e}
 }
 
 // oktaOutcome is the outcome that a result stands for. CHALLENGE, SKIPPED, DEFERRED,

@@ -41,8 +41,10 @@ func (v *oktaRecord) member(f *fields, name string) {
 		f.object(v.authenticationMember)
 	case "data": // an event hook
 		f.object(v.hookMember)
-	case "detail", "event": // EventBridge, Splunk
+	case "detail", "event", "okta": // EventBridge, Splunk, Elasticsearch
 		f.object(v.member)
+	case "@timestamp", "TimeGenerated":
+		v.collected = f.text()
 	default:
 		v.column(f, name)
 	}
@@ -107,7 +109,7 @@ func (v *oktaRecord) hookMember(f *fields, name string) {
 // eventMember is member for an event inside a hook, where there are no more hooks.
 func (v *oktaRecord) eventMember(f *fields, name string) {
 	switch name {
-	case "data", "detail", "event":
+	case "data", "detail", "event", "okta":
 		f.value()
 	default:
 		v.member(f, name)

@@ -225,7 +225,7 @@ func (v *trailRecord) member(f *fields, name string) {
 		f.embedded(v.additional)
 	case "resources":
 		f.array(v.target.resource)
-	case "eventVersion", "eventCategory", "managementEvent", "tlsDetails":
+	case "eventVersion", "eventCategory", "managementEvent", "tlsDetails", "apiVersion", "sharedEventID", "sessionCredentialFromConsole", "vpcEndpointId":
 		f.value()
 	default:
 		v.rareMember(f, name)

@@ -6,7 +6,7 @@ import "strings"
 // tables have: those of LookupEvents, Athena, CloudTrail Lake, Microsoft Sentinel, and
 // exports that join names with dots. What is said under CloudTrail's own name wins.
 func (v *trailRecord) column(f *fields, name string) {
-	spelled := strings.NewReplacer(".", "", "_", "").Replace(strings.ToLower(name))
+	spelled := smallLetters(name)
 	switch spelled {
 	case "useridentity":
 		f.embedded(v.user.member)
@@ -27,11 +27,26 @@ func (v *trailRecord) column(f *fields, name string) {
 		f.embedded(v.insight.member)
 		return
 	}
-	if said := f.text(); said != "" {
-		if at := v.columnOf(spelled); at != nil && *at == "" {
-			*at = said
+	said := f.value()
+	if at := v.columnOf(spelled); at != nil && *at == "" {
+		*at = f.string(said)
+	}
+}
+
+// smallLetters returns the name in small letters, without dots and underscores.
+func smallLetters(name string) string {
+	var b [64]byte
+	small := b[:0]
+	for i := range len(name) {
+		switch c := name[i]; {
+		case c == '.', c == '_':
+		case 'A' <= c && c <= 'Z':
+			small = append(small, c+'a'-'A')
+		default:
+			small = append(small, c)
 		}
 	}
+	return string(small)
 }
 
 // columnOf returns what a column holds, by its name in small letters without dots and

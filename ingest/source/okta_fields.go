@@ -51,7 +51,8 @@ func (v *oktaRecord) member(f *fields, name string) {
 }
 
 // column reads a member of a record that was made flat, as tables want it: such as
-// actor_alternateId_s of Log Analytics, actor.alternateId or ACTOR_ALTERNATE_ID.
+// actor_alternateId_s of Log Analytics, actor.alternateId or ACTOR_ALTERNATE_ID. Names
+// with original in them are those of Microsoft Sentinel's newer table, OktaV2_CL.
 func (v *oktaRecord) column(f *fields, name string) {
 	if !strings.ContainsAny(name, "._") && (name == "" || name[0] < 'A' || name[0] > 'Z') {
 		f.value()
@@ -61,31 +62,31 @@ func (v *oktaRecord) column(f *fields, name string) {
 		name = name[:i] // the type of the column
 	}
 	switch strings.ToLower(strings.NewReplacer("_", "", ".", "").Replace(name)) {
-	case "uuid":
+	case "uuid", "eventoriginaluid":
 		v.id = f.text()
 	case "published":
 		v.published = f.text()
-	case "eventtype":
+	case "eventtype", "eventoriginaltype":
 		v.kind = f.text()
-	case "outcomeresult":
+	case "outcomeresult", "originaloutcomeresult":
 		v.result = f.text()
-	case "actorid":
+	case "actorid", "originaluserid":
 		v.actor.id = f.text()
-	case "actortype":
+	case "actortype", "originalusertype":
 		v.actor.kind = f.text()
-	case "actoralternateid":
+	case "actoralternateid", "originalactoralternateid":
 		v.actor.alternate = f.text()
 	case "actordisplayname":
 		v.actor.name = f.text()
-	case "clientipaddress":
+	case "clientipaddress", "srcipaddr":
 		v.ip = f.text()
-	case "clientuseragentrawuseragent":
+	case "clientuseragentrawuseragent", "httpuseragent":
 		v.agent = f.text()
 	case "transactionid":
 		v.transaction = f.text()
-	case "authenticationcontextexternalsessionid":
+	case "authenticationcontextexternalsessionid", "actorsessionid":
 		v.session = f.text()
-	case "target":
+	case "target", "originaltarget":
 		v.targets = nil
 		f.embeddedArray(v.targetElement)
 	default:

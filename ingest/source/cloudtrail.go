@@ -219,8 +219,10 @@ func (v *trailRecord) member(f *fields, name string) {
 		f.embedded(v.user.member)
 	case "requestParameters":
 		f.embedded(v.target.parameter)
-	case "responseElements", "serviceEventDetails":
+	case "responseElements":
 		f.embedded(v.answer)
+	case "serviceEventDetails":
+		f.embedded(v.details)
 	case "additionalEventData":
 		f.embedded(v.additional)
 	case "resources":
@@ -258,6 +260,19 @@ func (v *trailRecord) answer(f *fields, name string) {
 	said := f.text()
 	if said == "Failure" || name == "_return" && said == "false" {
 		v.failed = true
+	}
+}
+
+// details reads serviceEventDetails, where services say by a status how it ended:
+// "createAccountStatus": {"state": "FAILED"}.
+func (v *trailRecord) details(f *fields, name string) {
+	switch {
+	case f.kind() == '{':
+		f.object(v.details)
+	case name == "status" || name == "state":
+		v.failed = f.text() == "FAILED" || v.failed
+	default:
+		v.answer(f, name)
 	}
 }
 

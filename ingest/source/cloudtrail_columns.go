@@ -14,8 +14,11 @@ func (v *trailRecord) column(f *fields, name string) {
 	case "requestparameters":
 		f.embedded(v.target.parameter)
 		return
-	case "responseelements", "serviceeventdetails":
+	case "responseelements":
 		f.embedded(v.answer)
+		return
+	case "serviceeventdetails":
+		f.embedded(v.details)
 		return
 	case "responseelementsconsolelogin":
 		v.answer(f, name)

@@ -42,7 +42,7 @@ func (f *PushedFeed) Status() Status {
 	if h.Last.IsZero() {
 		return Status{}
 	}
-	s := Status{Name: f.source.Name, State: Idle, Read: h.Last, Uncommitted: h.Uncommitted, Method: ledger.Heard}
+	s := Status{Name: f.source.Name, State: Idle, Read: h.Last, Uncommitted: h.Uncommitted, Method: ledger.Heard, Heartbeat: f.source.Heartbeat}
 	s.State, s.Problem = pushProblem(d, f.drain.o.Spool.Status(), h, f.source.Heartbeat, f.drain.o.Now())
 	return s
 }

@@ -41,13 +41,14 @@ type Status struct {
 	Problem     string // what to do about it, in words for people
 	Turn        time.Time
 	Next        time.Time
-	Read        time.Time    // when it was last read to its end
-	Missing     coverage.Set // what the last turn found missing and readable
-	Uncommitted coverage.Set // covered, not yet committed
-	Method      string       // of Uncommitted; empty: read
-	Told        *ledger.Told // of the last read
-	Requests    int          // of the last read
-	Note        string       // what was out of the ordinary since the start, and is dealt with
+	Read        time.Time     // when it was last read to its end
+	Missing     coverage.Set  // what the last turn found missing and readable
+	Uncommitted coverage.Set  // covered, not yet committed
+	Method      string        // of Uncommitted; empty: read
+	Heartbeat   time.Duration // of a pushed source: how long nothing may come
+	Told        *ledger.Told  // of the last read
+	Requests    int           // of the last read
+	Note        string        // what was out of the ordinary since the start, and is dealt with
 }
 
 // A Worker polls one feed: it computes what is missing, reads it and commits it.

@@ -38,6 +38,7 @@ type Gap struct {
 	From, To time.Time // half-open
 	State    DayState  // Recoverable, Lost, Backfilling or Expired
 	Until    time.Time // Recoverable: the source gives it until then
+	ByHand   bool      // by an import only, since nobody asks the source for it
 	Note     string    // what a person wrote about it
 	NoteBy   string
 }
@@ -57,7 +58,8 @@ type SourceDays struct {
 type MethodShare struct {
 	Method DayState // Read, Heard or Stated
 	Share  float64
-	By     string // Stated: who stated the period
+	By     string   // Stated: who stated the period
+	Basis  []string // how it is known that nothing is missing
 }
 
 // Coverage is the coverage page.

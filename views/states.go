@@ -47,7 +47,7 @@ func (s DayState) explain() string {
 	case Backfilling:
 		return "first history is still being read"
 	case Recoverable:
-		return "not collected; the source can still give it"
+		return "not collected; the vendor still has it: Exhibit fetches it, or where events are pushed, an import does"
 	case Lost:
 		return "not collected and beyond what the source keeps; an import can still fill it"
 	case Before:
@@ -122,6 +122,8 @@ func (h Health) title() string {
 		return "not heard"
 	case Alarm:
 		return "alarm"
+	case Waiting:
+		return "nothing came yet"
 	case ImportOnly:
 		return "files only"
 	}

@@ -64,7 +64,7 @@ func curl(base, source, token string) string {
 	if token == "" {
 		token = "$TOKEN"
 	}
-	return "curl --fail-with-body -H 'Authorization: Bearer " + token + "' \\\n     --data-binary @events.jsonl " + base + "/ingest/" + url.PathEscape(source)
+	return "curl --fail-with-body -H \"Authorization: Bearer " + token + "\" \\\n     --data-binary @events.jsonl " + base + "/ingest/" + url.PathEscape(source)
 }
 
 // tokensPath is the page of tokens, of one source if one is named.

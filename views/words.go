@@ -120,8 +120,11 @@ func methods(list []MethodShare) string {
 	var parts []string
 	for _, m := range list {
 		text := percent(m.Share) + " " + string(m.Method)
-		if m.By != "" {
+		switch {
+		case m.By != "":
 			text += " (stated by " + m.By + ")"
+		case len(m.Basis) > 0:
+			text += " (" + strings.Join(m.Basis, "; ") + ")"
 		}
 		parts = append(parts, text)
 	}

@@ -48,13 +48,27 @@ func (s *server) sourceList(c echo.Context) error {
 	if err != nil {
 		return fmt.Errorf("sources: %w", err)
 	}
-	return s.render(c, "Sources", views.SourcesPage(views.Sources{Zone: s.Zone, Sources: list}))
+	v := views.Sources{Zone: s.Zone, Sources: list}
+	if who(c).Role == Admin {
+		v.Tokens = "/tokens"
+	}
+	return s.render(c, "Sources", views.SourcesPage(v))
 }
 
 func (s *server) source(c echo.Context) error {
 	v, err := s.Deps.Sources.Source(c.Request().Context(), c.Param("source"))
 	if err != nil {
 		return fmt.Errorf("source %q: %w", c.Param("source"), err)
+	}
+	if who(c).Role == Admin {
+		v.Bytes = true
+		if v.Way == views.Pushed {
+			v.Tokens = tokensPath(v.Name)
+		}
+	} else {
+		for i := range v.Rejects {
+			v.Rejects[i].Path = "" // the pages of rejects are for administrators
+		}
 	}
 	return s.render(c, v.Name, views.SourcePage(v))
 }

@@ -5,7 +5,9 @@ import (
 	"time"
 
 	"exhibit/ingest"
+	"exhibit/ingest/source"
 	"exhibit/ingest/spool"
+	"exhibit/views"
 )
 
 // pushing opens the spool and returns what empties it into the ledger. A source that is
@@ -32,4 +34,17 @@ func (w *writer) pushing() (*ingest.Drain, error) {
 		o.Sources = append(o.Sources, s)
 	}
 	return ingest.NewDrain(o)
+}
+
+// way is how events of a source come.
+func (s *Source) way(kind source.Kind) views.Way {
+	switch {
+	case s.Bucket != "":
+		return views.Bucket
+	case s.Push:
+		return views.Pushed
+	case kind.NewPuller == nil:
+		return views.Files // until something is sent
+	}
+	return views.Polled
 }

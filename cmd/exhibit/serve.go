@@ -267,11 +267,16 @@ func (w *writer) pages(maker *reports.Maker, packs *reports.Packs, states health
 		w.log.Warn("web.proxies names no proxy: all readers have the proxy's address, in the ledger and for the limit on sign-ins")
 	}
 	var names []string
+	ways := map[string]views.Way{}
 	for _, s := range w.config.Sources {
-		names = append(names, s.Name)
+		kind, err := w.kinds.Of(s.Name, s.Kind)
+		if err != nil {
+			return nil, err
+		}
+		names, ways[s.Name] = append(names, s.Name), s.way(kind)
 	}
 	pages := site.New(site.Deps{DB: w.db, Reader: maker.Reader, Maker: maker, Packs: packs, Kinds: w.kinds.Kinds, Names: names, Zone: zone,
-		Now: time.Now, Health: states, Mail: mailing, Keeper: tokens})
+		Now: time.Now, Health: states, Mail: mailing, Keeper: tokens, Ways: ways, Spool: w.spool.Status})
 	metrics, err := w.metrics(pages, doors)
 	if err != nil {
 		return nil, err
@@ -296,7 +301,7 @@ func (h health) Health(context.Context) []site.SourceHealth {
 		if s.Name == "" {
 			continue // nothing ever came
 		}
-		list = append(list, site.SourceHealth{Source: s.Name, State: states[s.State], Problem: s.Problem, Advice: s.Note, LastRead: s.Read, NextRead: s.Next, Uncommitted: s.Uncommitted, Method: s.Method})
+		list = append(list, site.SourceHealth{Source: s.Name, State: states[s.State], Problem: s.Problem, Advice: s.Note, LastRead: s.Read, NextRead: s.Next, Uncommitted: s.Uncommitted, Method: s.Method, Heartbeat: s.Heartbeat})
 	}
 	return list
 }

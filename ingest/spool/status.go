@@ -12,6 +12,7 @@ type Status struct {
 	Full      time.Time     // since when there is no room; zero: there is
 	Disk      bool          // of Full: the disk has no room
 	Left      time.Duration // until it is full, as it fills now; 0: it does not fill
+	Lasts     time.Duration // until it would be full if nothing were committed, as records come now; 0: none come
 	Empties   time.Duration // until it is empty, as it empties now; 0: it does not
 }
 
@@ -23,8 +24,11 @@ func (s *Spool) Status() Status {
 	status := s.status
 	status.Used, status.Waiting = s.used, s.mark-min(s.mark, s.position.Committed)
 	in, out := s.in.at(now), s.out.at(now)
-	if in > 0 && out == 0 && s.used < s.o.Max {
-		status.Left = seconds(float64(s.o.Max-s.used) / in)
+	if in > 0 && s.used < s.o.Max {
+		status.Lasts = seconds(float64(s.o.Max-s.used) / in)
+	}
+	if out == 0 {
+		status.Left = status.Lasts
 	}
 	if out > 0 && status.Waiting > 0 {
 		status.Empties = seconds(float64(status.Waiting) / out)

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -11,6 +12,7 @@ import (
 	"exhibit/internal/coverage"
 	"exhibit/internal/event"
 	"exhibit/internal/ledger"
+	"exhibit/internal/pack"
 	"exhibit/internal/store"
 	"exhibit/reports"
 	"exhibit/views"
@@ -61,7 +63,7 @@ func (c Coverage) Coverage(ctx context.Context, q web.CoverageQuery) (views.Cove
 	}
 	return views.Coverage{
 		Period: views.Period{From: q.From, To: q.To, Zone: time.UTC}, Zone: q.Zone, At: now,
-		Sources: c.sourceDays(&head.State, look.Coverage), Gaps: gaps(look.Coverage), Abilities: c.abilities(&head.State, look.Coverage),
+		Sources: c.sourceDays(&head.State, look.Coverage), Gaps: c.gaps(ctx, look.Coverage), Abilities: c.abilities(&head.State, look.Coverage),
 	}, nil
 }
 
@@ -80,6 +82,8 @@ func (s *site) sourceDays(state *ledger.State, c reports.Coverage) []views.Sourc
 				m := views.MethodShare{Method: views.DayState(method), Share: share / from.Share * from.Required()}
 				if method == ledger.Stated {
 					m.By = strings.Join(from.By, ", ")
+				} else {
+					m.Basis = bases(state, from.Source.Name, method, c.Window)
 				}
 				v.Methods = append(v.Methods, m)
 			}
@@ -89,10 +93,26 @@ func (s *site) sourceDays(state *ledger.State, c reports.Coverage) []views.Sourc
 	return out
 }
 
-func gaps(c reports.Coverage) []views.Gap {
+// bases says how it is known that all was collected of what was read, or heard, in the
+// window: what holds for most of the time first.
+func bases(state *ledger.State, source, method string, window coverage.Interval) []string {
+	length := map[string]time.Duration{}
+	for _, c := range state.Covers {
+		if c.Source == source && c.Method == method {
+			length[pack.Basis(c.Cover)] += c.Interval().Intersect(window).Length()
+		}
+	}
+	maps.DeleteFunc(length, func(_ string, d time.Duration) bool { return d == 0 })
+	return slices.SortedFunc(maps.Keys(length), func(a, b string) int { return cmp.Or(cmp.Compare(length[b], length[a]), cmp.Compare(a, b)) })
+}
+
+// gaps lists what is missing. What a pushed source lacks, nobody asks the vendor for.
+func (s *site) gaps(ctx context.Context, c reports.Coverage) []views.Gap {
 	var out []views.Gap
+	health := s.health(ctx)
 	for _, g := range c.Gaps {
 		v := views.Gap{Source: g.Source, From: g.From, To: g.To, State: views.DayState(reports.StateOf(g.Span)), Until: g.Until}
+		v.ByHand = (v.State == views.Recoverable || v.State == views.Backfilling) && !s.asked(health, g.Source)
 		var notes, by []string
 		for _, n := range g.Notes {
 			notes = append(notes, n.Note)

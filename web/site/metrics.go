@@ -140,6 +140,9 @@ func (s *scraper) pushed(m metrics) {
 	if box.Left > 0 {
 		m.gauge("spool_full_in_seconds", "When the spool is full, as it fills now. Missing while it does not fill.", box.Left.Seconds())
 	}
+	if box.Lasts > 0 {
+		m.gauge("spool_lasts_seconds", "For how long the spool would take in what comes now if nothing could be stored.", box.Lasts.Seconds())
+	}
 	if box.Empties > 0 {
 		m.gauge("spool_empty_in_seconds", "When all is stored, as it empties now.", box.Empties.Seconds())
 	}
@@ -205,7 +208,7 @@ func (s *scraper) feeds(ctx context.Context, m metrics) error {
 	for _, source := range look.Coverage.Sources {
 		name := source.Source.Name
 		h := healthOf(health, name)
-		for _, one := range []views.Health{views.OK, views.Reading, views.BackingOff, views.TokenRejected, views.Stopped, views.Alarm, views.ImportOnly} {
+		for _, one := range []views.Health{views.OK, views.Reading, views.BackingOff, views.TokenRejected, views.Stopped, views.Unheard, views.Alarm, views.Waiting, views.ImportOnly} {
 			m.gauge("source_state", "1 for the state that the source is in.", number(h.State == one), "source", name, "state", string(one))
 		}
 		m.instant("source_last_read", "When the source was last read to its end, or heard.", h.LastRead, "source", name)

@@ -62,7 +62,7 @@ func TestMetrics(t *testing.T) {
 	}
 	full := false
 	g := site.Gauges{Version: "v1", Commit: "c1", Queue: func() int { return 3 }, Doors: fewDoors{}, Spool: func() spool.Status {
-		return spool.Status{Used: 5, Max: 100, Waiting: 2, Full: now(), Left: 90 * time.Second}
+		return spool.Status{Used: 5, Max: 100, Waiting: 2, Full: now(), Left: 90 * time.Second, Lasts: 90 * time.Second}
 	}, MinFree: 7, Log: slog.New(slog.DiscardHandler),
 		Free: func() (uint64, error) {
 			if full {
@@ -77,7 +77,7 @@ func TestMetrics(t *testing.T) {
 		`exhibit_push_requests_total{door="hec",status="2xx"} 7`, `exhibit_push_requests_total{door="hec",status="5xx"} 1`, `exhibit_push_records_total{source="hcp-prod"} 70`,
 		`exhibit_push_refusals_total{reason="spool full",source="hcp-prod"} 1`, `exhibit_push_refusals_total{reason="no token",source=""} 4`, "exhibit_disk_min_free_bytes 7", `exhibit_disk_free_bytes{disk="data"} 42`,
 		`exhibit_disk_free_bytes{disk="store"} `, `exhibit_deliveries{state="failed"} 1`, `exhibit_deliveries{state="queued"} 0`, `exhibit_deliveries{state="deferred"} 0`, "exhibit_schedule_runs_late 0",
-		`exhibit_source_state{source="files",state="import-only"} 1`, `exhibit_source_state{source="files",state="stopped"} 0`, `exhibit_coverage_gap_seconds{source="files",state="`, `exhibit_source_missing_seconds{source="hcp-prod"} `,
+		`exhibit_source_state{source="files",state="import-only"} 1`, `exhibit_source_state{source="files",state="stopped"} 0`, `exhibit_source_state{source="files",state="unheard"} 0`, "exhibit_spool_lasts_seconds 90", `exhibit_coverage_gap_seconds{source="files",state="`, `exhibit_source_missing_seconds{source="hcp-prod"} `,
 		`exhibit_source_rejects{source="hcp-prod"} `, "exhibit_ledger_records ", "exhibit_checkpoint_age_seconds ", "exhibit_checkpoint_timestamp_seconds ", "exhibit_witnesses ",
 		`exhibit_scrape_failed{part="ledger"} 0`, `exhibit_scrape_failed{part="sources"} 0`, `exhibit_scrape_failed{part="schedules"} 0`, `exhibit_scrape_failed{part="disk"} 0`, "go_goroutines ",
 	} {

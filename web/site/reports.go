@@ -57,7 +57,7 @@ func (r Reports) Report(ctx context.Context, q web.ReportQuery) (views.Report, e
 		Framework: views.Framework{ID: f.ID, Title: f.Title, Edition: f.Edition, Version: f.Version, LastChanged: f.LastChanged,
 			ChangedBy: f.ChangedBy, Hash: f.Hash, Notes: f.Notes},
 		Period: views.Period{From: q.From, To: q.To, Zone: q.Zone}, Since: report.Period.From, Until: report.Period.To, CutAt: report.Period.Cut, Zone: q.Zone, Sources: report.Sources,
-		Missing: report.Missing, Coverage: r.sourceDays(&report.Head.State, report.Coverage), Gaps: gaps(report.Coverage),
+		Missing: report.Missing, Coverage: r.sourceDays(&report.Head.State, report.Coverage), Gaps: r.gaps(ctx, report.Coverage),
 		Controls: controls(report), Checks: checks(report), Retention: retention(report),
 		Checkpoint: checkpoint(report.Head, outside.Witnesses),
 	}

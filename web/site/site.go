@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"exhibit/ingest/source"
+	"exhibit/ingest/spool"
 	"exhibit/internal/coverage"
 	"exhibit/internal/ledger"
 	"exhibit/internal/pack"
@@ -35,6 +36,8 @@ type Deps struct {
 	Health Health   // nil: nothing is polled
 	Mail   *Mailing // nil: no mail is configured
 	Keeper TokenKeeper
+	Ways   map[string]views.Way // how events of each configured source come
+	Spool  func() spool.Status  // nil: nothing is pushed
 }
 
 // Health says how the workers of sources are doing. It is asked for every page that
@@ -54,6 +57,8 @@ type SourceHealth struct {
 	// Uncommitted is coverage that is not in the ledger yet: idle hours gather.
 	Uncommitted coverage.Set
 	Method      string // of Uncommitted; empty: read
+	// Heartbeat is how long nothing may come from a pushed source.
+	Heartbeat time.Duration
 }
 
 // A Site has one part for each interface of package web.
@@ -134,7 +139,8 @@ func (s *site) kind(state *ledger.State, name string) (source.Kind, ledger.Sourc
 	return s.Kinds[i], latest
 }
 
-// health returns how a source is doing. One that no worker polls is import-only.
+// health returns how sources are doing. Those that are to be sent and of which nothing
+// ever came are waiting; any other that is left out is import-only.
 func (s *site) health(ctx context.Context) map[string]SourceHealth {
 	out := map[string]SourceHealth{}
 	if s.Health != nil {
@@ -142,7 +148,27 @@ func (s *site) health(ctx context.Context) map[string]SourceHealth {
 			out[h.Source] = h
 		}
 	}
+	for name, way := range s.Ways {
+		if _, known := out[name]; !known && way == views.Pushed {
+			out[name] = SourceHealth{Source: name, State: views.Waiting, Method: ledger.Heard}
+		}
+	}
 	return out
+}
+
+// way is how events of a source come. What was sent says so itself, whatever else the
+// kind could do.
+func (s *site) way(all map[string]SourceHealth, name string) views.Way {
+	if all[name].Method == ledger.Heard {
+		return views.Pushed
+	}
+	return s.Ways[name]
+}
+
+// asked reports whether Exhibit itself fetches what is missing of a source.
+func (s *site) asked(all map[string]SourceHealth, name string) bool {
+	way := s.way(all, name)
+	return way == views.Polled || way == views.Bucket
 }
 
 func healthOf(all map[string]SourceHealth, name string) SourceHealth {

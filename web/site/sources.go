@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"exhibit/ingest/spool"
 	"exhibit/internal/coverage"
 	"exhibit/internal/event"
 	"exhibit/internal/ledger"
@@ -28,7 +29,7 @@ func (s Sources) List(ctx context.Context) ([]views.Source, error) {
 	health := s.health(ctx)
 	var out []views.Source
 	for _, c := range look.Coverage.Sources {
-		v, err := s.source(ctx, head, look, c, healthOf(health, c.Source.Name))
+		v, err := s.source(ctx, head, look, c, health)
 		if err != nil {
 			return nil, err
 		}
@@ -50,7 +51,7 @@ func (s Sources) Source(ctx context.Context, name string) (views.Source, error) 
 	if err != nil {
 		return views.Source{}, err
 	}
-	v, err := s.source(ctx, head, look, look.Coverage.Sources[0], healthOf(s.health(ctx), name))
+	v, err := s.source(ctx, head, look, look.Coverage.Sources[0], s.health(ctx))
 	if err != nil {
 		return views.Source{}, err
 	}
@@ -63,8 +64,9 @@ func (s *site) today() coverage.Interval {
 }
 
 // source fills what the list of sources shows.
-func (s *site) source(ctx context.Context, head store.Head, look reports.Look, c reports.SourceCoverage, h SourceHealth) (views.Source, error) {
+func (s *site) source(ctx context.Context, head store.Head, look reports.Look, c reports.SourceCoverage, health map[string]SourceHealth) (views.Source, error) {
 	name := c.Source.Name
+	h := healthOf(health, name)
 	kind, latest := s.kind(&head.State, name)
 	counts, told, lastDay := look.Counts(name)
 	var tenant []string
@@ -79,6 +81,10 @@ func (s *site) source(ctx context.Context, head store.Head, look reports.Look, c
 		Cursor: head.State.Cursor(name), Told: -1, Mapping: latest.Mapping, Rules: latest.Rules, RulesFrom: rulesFrom(&head.State, latest), Zone: s.Zone,
 		Counts: views.Counts{Fetched: int64(counts.Fetched), Extra: int64(counts.Extra), Events: int64(counts.Events), Duplicates: int64(counts.Duplicates),
 			Skipped: int64(counts.Skipped), Rejects: int64(counts.Rejects), Expired: int64(counts.Expired), Late: int64(counts.Late), ClockAhead: int64(counts.ClockAhead)}}
+	v.Way, v.Heartbeat = s.way(health, name), h.Heartbeat
+	if v.Heard && s.Spool != nil {
+		v.Spool = spoolView(s.Spool())
+	}
 	if told != nil {
 		v.Told = int64(told.Total)
 	}
@@ -89,6 +95,10 @@ func (s *site) source(ctx context.Context, head store.Head, look reports.Look, c
 	var err error
 	v.LastEvent, err = s.lastEvent(ctx, head, name, lastDay)
 	return v, err
+}
+
+func spoolView(s spool.Status) *views.Spool {
+	return &views.Spool{Used: int64(s.Used), Max: int64(s.Max), Waiting: int64(s.Waiting), Full: s.Full, Lasts: s.Lasts}
 }
 
 // rulesFrom is when the ledger first had the rules that a source has now.

@@ -61,7 +61,7 @@ func (v *oktaRecord) column(f *fields, name string) {
 	if i := len(name) - 2; i > 0 && name[i] == '_' {
 		name = name[:i] // the type of the column
 	}
-	switch strings.ToLower(strings.NewReplacer("_", "", ".", "").Replace(name)) {
+	switch smallLetters(name) {
 	case "uuid", "eventoriginaluid":
 		v.id = f.text()
 	case "published":

@@ -125,8 +125,8 @@ func epoch(s string) (time.Time, bool) {
 		whole, fraction, _ = strings.Cut(strconv.FormatFloat(f, 'f', -1, 64), ".")
 	}
 	n, err := strconv.ParseUint(whole, 10, 63)
-	if err != nil || strings.Trim(fraction, "0123456789") != "" {
-		return time.Time{}, false
+	if err != nil || strings.Trim(fraction, "0123456789") != "" || n > 0 && n < 1e8 {
+		return time.Time{}, false // a year, or anything: splunk-bunyan-logger writes the time 2026.000
 	}
 	unit := time.Second
 	for limit := uint64(1e11); n >= limit && unit > 1; limit *= 1000 {

@@ -48,7 +48,7 @@ func TestParseTime(t *testing.T) {
 			t.Errorf("parseTime(%q): got %v, %v; want %v", s, got, err, want)
 		}
 	}
-	for _, s := range []string{"", "yesterday", "2024-01-18", "2024-13-18T19:50:55Z", "2024-01-18 19:50:55 PST", "-5", "1e400", "NaN", "0x10", "12.3.4", "1e", "."} {
+	for _, s := range []string{"", "yesterday", "2024-01-18", "2024-13-18T19:50:55Z", "2024-01-18 19:50:55 PST", "-5", "1e400", "NaN", "0x10", "12.3.4", "1e", ".", "2026.000", "20260301"} {
 		if got, err := parseTime(s); err == nil {
 			t.Errorf("parseTime(%q): got %v, want an error", s, got)
 		}

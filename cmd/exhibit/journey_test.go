@@ -18,15 +18,13 @@ import (
 	"time"
 
 	"exhibit/internal/engine"
+	"exhibit/internal/engine/enginetest"
 
 	download "github.com/chromedp/cdproto/browser"
 	"github.com/chromedp/chromedp"
 )
 
-func TestMain(m *testing.M) {
-	engine.RunChildIfAsked()
-	os.Exit(m.Run())
-}
+func TestMain(m *testing.M) { enginetest.Main(m) }
 
 // need fails the test when CI=true and skips it elsewhere.
 func need(t *testing.T, err error, what string) {

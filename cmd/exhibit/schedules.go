@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"strings"
@@ -19,8 +20,11 @@ import (
 )
 
 type schedulesCmd struct {
-	List schedulesListCmd `cmd:"" default:"1" help:"List schedules, and mails that did not arrive."`
-	Run  schedulesRunCmd  `cmd:"" help:"Run a schedule now: the process that serves makes and sends it."`
+	List   schedulesListCmd   `cmd:"" default:"1" help:"List schedules, and mails that did not arrive."`
+	Show   schedulesShowCmd   `cmd:"" help:"Show a schedule, its last runs and how each was delivered."`
+	Run    schedulesRunCmd    `cmd:"" help:"Run a schedule now: the process that serves makes and sends it."`
+	Pause  schedulesPauseCmd  `cmd:"" help:"Pause a schedule: what becomes due meanwhile is left out."`
+	Resume schedulesResumeCmd `cmd:"" help:"Resume a schedule that is paused."`
 }
 
 // failingFor is how long a mail that did not arrive is listed.
@@ -103,5 +107,119 @@ func (cmd schedulesRunCmd) ask(ctx context.Context, desk *schedule.Desk, d diary
 		where = "'exhibit serve' is not running: it makes and sends it when it is started"
 	}
 	fmt.Printf("%s of %s is asked for; %s\n", run.Span.Words(), s.Name, where)
+	return nil
+}
+
+type schedulesShowCmd struct {
+	ID string `arg:"" help:"Of the schedule, as listed."`
+}
+
+// shownRuns is how many runs are shown of a schedule.
+const shownRuns = 10
+
+// Run shows a schedule.
+func (cmd schedulesShowCmd) Run(ctx context.Context, c *cli, log *slog.Logger) error {
+	config, err := c.config()
+	if err != nil {
+		return err
+	}
+	s, err := open(ctx, config, log)
+	if err != nil {
+		return err
+	}
+	book, err := schedule.ReadOne(ctx, schedule.Stored{DB: s.db}, cmd.ID, shownRuns)
+	if err := errors.Join(err, s.Close()); err != nil {
+		return err
+	}
+	return showSchedule(os.Stdout, book, cmd.ID, time.Now())
+}
+
+// showSchedule prints a schedule with its runs, newest first, and their deliveries.
+func showSchedule(w io.Writer, book *schedule.Book, id string, now time.Time) error {
+	history := book.History(id)
+	if len(history) == 0 {
+		return fmt.Errorf("%w: %s", schedule.ErrNone, id)
+	}
+	one := history[len(history)-1]
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	line := func(name, format string, args ...any) { fmt.Fprintf(t, "%s\t%s\n", name, fmt.Sprintf(format, args...)) }
+	line("name", "%s", one.Name)
+	line("state", "%s", one.State)
+	line("report", "%s of %s, %s", cmp.Or(one.Framework, "checkpoint"), cmp.Or(strings.Join(one.Sources, ", "), "all sources"), one.Period)
+	line("when", "%s %s", one.Every.Words(), one.Zone)
+	for _, next := range one.Next(now, 1) {
+		if one.State == schedule.Active {
+			line("next", "%s", next.At.UTC().Format(time.RFC3339))
+		}
+	}
+	line("to", "%s", strings.Join(one.Targets(), " "))
+	line("version", "%d by %s, %s", one.Version, one.By, one.At.UTC().Format(time.RFC3339))
+	for _, r := range book.RunsOf(id) {
+		what := r.Problem
+		if r.Letter != nil {
+			what = r.Letter.Verdict
+		}
+		fmt.Fprintf(t, "\nrun %s\t%s %s: %s\n", r.Key, r.State, r.At.UTC().Format(time.RFC3339), what)
+		for _, target := range r.Targets {
+			if d, ok := book.Delivery(r.ID(), target); ok {
+				line("  "+target, "%s", strings.TrimSpace(strings.Join([]string{string(d.State), d.At.UTC().Format(time.RFC3339), d.Reply, d.Note}, " ")))
+			}
+		}
+	}
+	return t.Flush()
+}
+
+type schedulesPauseCmd struct {
+	ID string `arg:"" help:"Of the schedule, as listed."`
+}
+
+// Run pauses a schedule.
+func (cmd schedulesPauseCmd) Run(ctx context.Context, c *cli, log *slog.Logger) error {
+	return setScheduleState(ctx, c, log, cmd.ID, schedule.Paused)
+}
+
+type schedulesResumeCmd struct {
+	ID string `arg:"" help:"Of the schedule, as listed."`
+}
+
+// Run resumes a schedule.
+func (cmd schedulesResumeCmd) Run(ctx context.Context, c *cli, log *slog.Logger) error {
+	return setScheduleState(ctx, c, log, cmd.ID, schedule.Active)
+}
+
+func setScheduleState(ctx context.Context, c *cli, log *slog.Logger, id string, state schedule.State) error {
+	config, err := c.config()
+	if err != nil {
+		return err
+	}
+	s, d, err := openDiary(ctx, config, log)
+	if err != nil {
+		return err
+	}
+	return errors.Join(changeState(ctx, s.desk(nil), d, operator(), id, state), s.Close())
+}
+
+// changeState pauses or resumes a schedule, after that was recorded.
+func changeState(ctx context.Context, desk *schedule.Desk, d diary, by source.Party, id string, state schedule.State) error {
+	s, err := desk.Find(ctx, id)
+	switch {
+	case err != nil:
+		return err
+	case id == schedule.Checkpoint:
+		return schedule.ErrBuiltIn
+	case s.State == state:
+		fmt.Printf("%s is %s already\n", s.Name, state)
+		return nil
+	}
+	act := source.Act{Action: map[schedule.State]string{schedule.Paused: "schedule.pause", schedule.Active: "schedule.resume"}[state], Outcome: event.Success, Actor: by,
+		Target: source.Party{Type: "schedule", ID: s.ID, Name: s.Name}}
+	if err := d.Write(ctx, act); err != nil {
+		return err
+	}
+	if _, err := desk.SetState(ctx, id, state, cmp.Or(by.Name, by.ID)); err != nil {
+		act.Outcome = event.Failure
+		return errors.Join(err, d.Write(ctx, act))
+	}
+	fmt.Printf("%s is %s\n", s.Name, state)
 	return nil
 }

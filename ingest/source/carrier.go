@@ -2,6 +2,7 @@ package source
 
 import (
 	"bytes"
+	"encoding/base64"
 	"errors"
 	"slices"
 	"strings"
@@ -41,6 +42,12 @@ func (c *carrier) read(r Record, depth int) ([]Result, error) {
 	}
 	if text := quotedRecord(r.Raw); text != "" {
 		return c.inside(r, text, "", depth)
+	}
+	// Syslog and the logs of containers begin a line with words of their own.
+	if i := bytes.IndexByte(r.Raw, '{'); i > 0 && r.Raw[0] != '[' {
+		if out, err := c.inside(r, string(r.Raw[i:]), "", depth); err == nil || Reason(err) != ReasonNotJSON {
+			return out, err
+		}
 	}
 	// Before the kind sees it: a kind that knows no envelope could take what Splunk says
 	// for what happened.
@@ -174,7 +181,7 @@ func (e *envelope) member(f *fields, name string) {
 	case "log":
 		e.log = objectText(f)
 	case "_raw", "raw", "result", "_source", "original", "json", "jsonPayload", "textPayload",
-		"body", "payload", "value", "data", "content", "attributes", "full_log", "short_message", "full_message",
+		"body", "payload", "Message", "value", "data", "content", "attributes", "full_log", "short_message", "full_message",
 		"service_log_event", "json_payload":
 		if text := objectText(f); text != "" {
 			e.exported = append(e.exported, text)
@@ -193,11 +200,16 @@ func (e *envelope) member(f *fields, name string) {
 	}
 }
 
-// objectText returns the next value when it is an object or a list, or the text of one.
+// objectText returns the next value when it is an object or a list, or the text of one,
+// which queues write in base64.
 func objectText(f *fields) string {
 	v := f.value()
 	if strings.HasPrefix(v, `"`) {
 		v = strings.TrimSpace(f.string(v))
+	}
+	if strings.HasPrefix(v, "eyJ") || strings.HasPrefix(v, "ewo") { // {" and { with a new line
+		b, _ := base64.StdEncoding.DecodeString(v) // what is none is no record either
+		v = string(b)
 	}
 	if !strings.HasPrefix(v, "{") && !strings.HasPrefix(v, "[") {
 		return ""

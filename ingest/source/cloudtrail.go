@@ -41,7 +41,7 @@ func cloudTrail() Kind {
 			event.Other:            logged,
 		},
 		Lacks:     []string{"scope.project", "scope.account", "changes"},
-		Wraps:     []string{"Records", "Events", "logEvents"},
+		Wraps:     listsOr("Events"),
 		Normalize: c.normalize,
 		rules:     c.rules,
 	}

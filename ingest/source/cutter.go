@@ -147,6 +147,9 @@ func (c *cutter) value() bool {
 		return false
 	}
 	switch c.buf[c.pos] {
+	case ',': // a list without its brackets
+		c.pos++
+		return true
 	case '[':
 		return c.array()
 	case '{':

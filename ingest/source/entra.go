@@ -76,7 +76,7 @@ type entraRecord struct {
 	unified, metric, hasStatus                                         bool
 
 	id, request, correlation, ip, agent string
-	created, activity, detected         string // times
+	created, activity, detected, stamp  string // times
 	user, userName, principalName       string
 	service, serviceName, app, appName  string
 	resource, code, session, original   string
@@ -186,7 +186,7 @@ func logOf(category string) string {
 // else in the directory was created at some time.
 func (v *entraRecord) signedIn() bool {
 	return v.created != "" && (v.hasStatus || cmp.Or(v.code, v.ip, v.app, v.appName, v.resource, v.correlation) != "") ||
-		v.result != "" && v.principalName != ""
+		v.principalName != "" && (v.result != "" || v.stamp != "" && v.code != "")
 }
 
 // outcomeOf returns the outcome of an event of the class in the feed. A reason for a
@@ -226,7 +226,7 @@ func (v *entraRecord) when(feed string) string {
 	case feed == auditLogs:
 		return cmp.Or(v.activity, v.time)
 	case logOf(feed) == signInLogs:
-		return cmp.Or(v.created, v.time)
+		return cmp.Or(v.created, v.time, v.stamp)
 	}
 	return cmp.Or(v.time, v.activity, v.detected, v.created)
 }

@@ -97,8 +97,10 @@ func (v *entraRecord) property(f *fields, name string) {
 	case "status", "provisioningStatusInfo":
 		v.hasStatus = true
 		f.object(v.status)
-	case "createdDateTime", "timestamp": // the latter in Defender's tables, whose other names are in party
+	case "createdDateTime":
 		v.created = f.text()
+	case "timestamp": // in Defender's tables, whose other names are in party; queues say theirs so, too
+		v.stamp = f.text()
 	case "activityDateTime":
 		v.activity = f.text()
 	case "detectedDateTime", "riskLastUpdatedDateTime":

@@ -54,7 +54,11 @@ func (p *readers) object(raw []byte, member func(f *fields, name string)) (text 
 	if err = f.read(raw, text, member, nil); err == nil || errors.Is(err, jsontext.ErrDuplicateName) {
 		return text, false, reject(err)
 	}
-	return text, true, reject(f.read(raw, text, member, jsontext.AllowInvalidUTF8(true)))
+	err = f.read(raw, text, member, jsontext.AllowInvalidUTF8(true))
+	if err != nil && strings.IndexByte(text, '{') < 0 && strings.Count(text, ",") > 1 {
+		return text, true, &RejectError{ReasonNotJSON, "it looks like a line of a table (CSV); take the vendor's JSON download instead, or its API"}
+	}
+	return text, true, reject(err)
 }
 
 func (f *fields) read(raw []byte, text string, member func(f *fields, name string), opt jsontext.Options) error {

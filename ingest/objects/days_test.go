@@ -20,7 +20,16 @@ import (
 // it has passed, unless something speaks against it.
 func TestExportsCloseDays(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, "scalr", "file://"+t.TempDir()+"?no_tmp_dir=true")
+	for name, address := range stores() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			testExportsCloseDays(t, address(t))
+		})
+	}
+}
+
+func testExportsCloseDays(t *testing.T, address string) {
+	s := newSite(t, "scalr", address)
 	start := time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC)
 	export := func(day int, name string, events ...time.Time) {
 		var lines []string
@@ -59,7 +68,16 @@ func TestExportsCloseDays(t *testing.T) {
 // afterwards, and only after the time in which it may be written again.
 func TestArchivesCloseDays(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, "datadog", buckettestAddress(t)(t))
+	for name, address := range stores() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			testArchivesCloseDays(t, address(t))
+		})
+	}
+}
+
+func testArchivesCloseDays(t *testing.T, address string) {
+	s := newSite(t, "datadog", address)
 	log := func(id string, at time.Time) string {
 		return fmt.Sprintf(`{"_id":"%s","date":"%s","service":"audit-log","source":"scalr","status":"info","message":"","attributes":%s}`, id, at.Format(time.RFC3339), entry(len(id), at))
 	}

@@ -40,8 +40,10 @@ func cloudTrail() Kind {
 			event.AuditLogConfig:   logged,
 			event.Other:            logged,
 		},
-		Lacks:     []string{"scope.project", "scope.account", "changes"},
-		Wraps:     listsOr("Events"),
+		Lacks: []string{"scope.project", "scope.account", "changes"},
+		Wraps: listsOr("Events"),
+		Datadog: DatadogLogs{Senders: []string{"cloudtrail"}, Shapes: []string{"eventSource eventName", "eventSource userIdentity"},
+			Moved: map[string]string{"eventName": "evt.name", "sourceIPAddress": "network.client.ip", "userAgent": "http.useragent", "errorCode": "error.kind", "errorMessage": "error.message"}},
 		Normalize: c.normalize,
 		rules:     c.rules,
 	}

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -74,6 +75,13 @@ type datadogLog struct {
 	senders map[string]*datadogSender // by source or service, in small letters
 }
 
+// DatadogLogs says how logs of a kind look in Datadog, which carries logs of anybody.
+type DatadogLogs struct {
+	Senders []string          // the sources or services that they are sent as; empty: it does not carry them
+	Shapes  []string          // members, apart by spaces, that together only records of this kind have
+	Moved   map[string]string // members that Datadog's own pipelines move, and the standard attributes that they are then
+}
+
 // A datadogShape tells by the members of a record of which kind it is.
 type datadogShape struct {
 	need   uint64
@@ -100,40 +108,24 @@ func (d *datadogLog) bit(name string) uint64 {
 	return d.bits[name]
 }
 
-// unwrap makes shapes and senders of the kinds that can be carried, the more telling
-// shapes first, and calls each for every kind.
+// unwrap makes shapes and senders of the kinds that can be carried, and calls each for
+// every kind.
 func (d *datadogLog) unwrap(carried []Kind, each func(*Kind)) {
 	d.bits, d.senders = map[string]uint64{}, map[string]*datadogSender{}
-	for _, c := range []struct {
-		kind    string
-		senders string
-		shapes  []string
-		moved   string
-	}{
-		{"aws-cloudtrail", "cloudtrail", []string{"eventSource eventName", "eventSource userIdentity"},
-			"eventName=evt.name sourceIPAddress=network.client.ip userAgent=http.useragent errorCode=error.kind errorMessage=error.message"},
-		{"okta", "okta", []string{"eventType published", "eventType uuid"}, "eventType=evt.name"},
-		{"hcp-terraform", "hcp-terraform terraform-cloud", []string{"resource auth"}, ""},
-		{"hcp-platform", "hcp", []string{"control_plane_event", "authentication_info", "metadata description status_code", "hcp_product data"}, ""},
-		{"scalr", "scalr", []string{"request target outcome", "request target actor"}, ""},
-		{"entra-id", "azure.activedirectory azure.active_directory", []string{"category operationName properties", "activityDisplayName initiatedBy", "createdDateTime userPrincipalName"},
-			"operationName=evt.name"},
-	} {
-		at := slices.IndexFunc(carried, func(k Kind) bool { return k.Name == c.kind })
-		if at < 0 {
+	for i := range carried {
+		k, c := &carried[i], carried[i].Datadog
+		if len(c.Senders) == 0 {
 			continue
 		}
-		k := &carried[at]
 		each(k)
 		sender := &datadogSender{normalize: k.Normalize}
-		for pair := range strings.FieldsSeq(c.moved) {
-			from, to, _ := strings.Cut(pair, "=")
-			sender.moved = append(sender.moved, datadogMove{from, to, d.bit(from)})
+		for _, from := range slices.Sorted(maps.Keys(c.Moved)) {
+			sender.moved = append(sender.moved, datadogMove{from, c.Moved[from], d.bit(from)})
 		}
-		for name := range strings.FieldsSeq(c.senders) {
+		for _, name := range c.Senders {
 			d.senders[name] = sender
 		}
-		for _, members := range c.shapes {
+		for _, members := range c.Shapes {
 			shape := datadogShape{sender: sender}
 			for name := range strings.FieldsSeq(members) {
 				shape.need |= d.bit(name)

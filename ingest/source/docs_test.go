@@ -22,9 +22,12 @@ func TestDocs(t *testing.T) {
 	readme.check(t, "kinds", kindTable(kinds, "docs/sources.md"))
 	sources.check(t, "kinds", kindTable(kinds, ""))
 	for _, k := range kinds {
+		if *update {
+			sources.chapter(t, k.Name)
+		}
 		sources.check(t, k.Name, kindFacts(&k))
 		if !strings.Contains(sources.read(t), "\n## "+k.Name+"\n") {
-			t.Errorf("docs/sources.md has no chapter %s", k.Name)
+			t.Errorf("docs/sources.md has no chapter %s: make docs begins it", k.Name)
 		}
 	}
 }
@@ -67,6 +70,21 @@ func (d document) read(t *testing.T) string {
 	return string(text)
 }
 
+// chapter begins the chapter of a kind that has none, before that of json, which is the
+// last one. How the system is connected and what its log does not say is for a person
+// to write below the tables.
+func (d document) chapter(t *testing.T, kind string) {
+	t.Helper()
+	text, last := d.read(t), "\n## json\n"
+	if strings.Contains(text, "\n## "+kind+"\n") {
+		return
+	}
+	begun := fmt.Sprintf("\n## %s\n\n<!-- %s: made by go test ./ingest/source -update -->\n<!-- end of %s -->\n", kind, kind, kind)
+	if err := os.WriteFile(d.path(), []byte(strings.Replace(text, last, begun+last, 1)), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // check compares a part of the document with what it should be, or writes it.
 func (d document) check(t *testing.T, part, want string) {
 	t.Helper()
@@ -83,7 +101,7 @@ func (d document) check(t *testing.T, part, want string) {
 			t.Fatal(err)
 		}
 	default:
-		t.Errorf("%s: the part %s is not what the rows of the kinds say: run go test ./ingest/source -run 'TestDocs|TestAgreement' -update", d.name, part)
+		t.Errorf("%s: the part %s is not what the rows of the kinds say: run make docs", d.name, part)
 	}
 }
 

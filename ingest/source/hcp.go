@@ -43,6 +43,7 @@ func hcpTerraform() Kind {
 		},
 		Lacks:     []string{"actor.email", "ip", "user_agent", "session_id", "scope.account", "changes"},
 		Wraps:     listsOr(),
+		Datadog:   DatadogLogs{Senders: []string{"hcp-terraform", "terraform-cloud"}, Shapes: []string{"resource auth"}},
 		Normalize: h.normalize,
 		rules:     h.rules,
 		NewPuller: newHCPPuller,

@@ -38,6 +38,7 @@ func hcpPlatform() Kind {
 		},
 		Lacks:     []string{"session_id", "scope.workspace", "scope.account", "changes"},
 		Wraps:     listsOr(),
+		Datadog:   DatadogLogs{Senders: []string{"hcp"}, Shapes: []string{"control_plane_event", "authentication_info", "metadata description status_code", "hcp_product data"}},
 		Normalize: h.normalize,
 		rules:     h.rules,
 	}

@@ -29,7 +29,7 @@ func TestFixtures(t *testing.T) {
 	for _, k := range source.Kinds() {
 		files, err := filepath.Glob(filepath.Join("testdata", k.Name, "*.txtar"))
 		if err != nil || len(files) == 0 {
-			t.Errorf("kind %s has no fixtures (error %v)", k.Name, err)
+			t.Errorf("kind %s has no fixtures in testdata/%s (error %v): write records, -update writes what becomes of them", k.Name, k.Name, err)
 		}
 		for _, file := range files {
 			t.Run(k.Name+"/"+filepath.Base(file), func(t *testing.T) { fixture(t, k, file) })
@@ -62,7 +62,7 @@ func fixture(t *testing.T, k source.Kind, path string) {
 		}
 		out.Files = append(out.Files, f, got)
 		if want := want[got.Name]; !*update && want != string(got.Data) {
-			t.Errorf("%s:\ngot\n%swant\n%s", got.Name, got.Data, want)
+			t.Errorf("%s (go test ./ingest/source -run TestFixtures -update writes it; read it then):\ngot\n%swant\n%s", got.Name, got.Data, want)
 		}
 	}
 	if *update {

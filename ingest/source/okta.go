@@ -38,6 +38,7 @@ func okta() Kind {
 		},
 		Lacks:     []string{"organisation", "scope.workspace", "scope.project", "scope.account"},
 		Wraps:     listsOr("data.events"),
+		Datadog:   DatadogLogs{Senders: []string{"okta"}, Shapes: []string{"eventType published", "eventType uuid"}, Moved: map[string]string{"eventType": "evt.name"}},
 		Normalize: o.normalize,
 		NewPuller: newOktaPuller,
 		rules:     o.rules,

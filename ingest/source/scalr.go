@@ -42,6 +42,7 @@ func scalr() Kind {
 		},
 		Lacks:     []string{"actor.impersonator", "scope.account", "changes"},
 		Wraps:     listsOr(),
+		Datadog:   DatadogLogs{Senders: []string{"scalr"}, Shapes: []string{"request target outcome", "request target actor"}},
 		Normalize: s.normalize,
 		rules:     s.rules,
 	}

@@ -89,6 +89,8 @@ type Kind struct {
 	Lacks     []string                  // fields of an event that records of this kind never fill
 	Wraps     []string                  // keys under which the vendor's pages hold their records; of an object in an object, joined with a dot
 
+	Datadog DatadogLogs // how the kind datadog knows logs of this kind
+
 	// Normalize turns a record into events: at least one, unless the error says
 	// why not. It fills everything but Source, Salt and, where the record has
 	// none, ID; it does not settle the time at which the event is filed, which is

@@ -118,7 +118,7 @@ func TestRejects(t *testing.T) {
 // samples calls f for every file under the samples of a source, read in place.
 func samples(t testing.TB, dir string, f func(path string, data []byte)) {
 	t.Helper()
-	root := filepath.Join("..", "..", "..", "shared", "samples", dir)
+	root := samplesOf(dir)
 	if _, err := os.Stat(root); err != nil {
 		missing(t, root)
 	}
@@ -135,6 +135,11 @@ func samples(t testing.TB, dir string, f func(path string, data []byte)) {
 	if err != nil {
 		t.Fatal(err)
 	}
+}
+
+// samplesOf is where the samples of a source are.
+func samplesOf(dir string) string {
+	return filepath.Join("..", "..", "..", "shared", "samples", dir)
 }
 
 // missing ends a test that needs files from beside the repository.

@@ -39,6 +39,15 @@ type Spool struct {
 	Lasts     time.Duration // until it would be full if nothing could be stored, as events come now; 0: none come
 }
 
+// lasts says how long the spool takes events in. A store that is away for months is
+// not what anybody plans for.
+func (s *Spool) lasts() string {
+	if s.Lasts > 30*24*time.Hour {
+		return "more than a month"
+	}
+	return span(s.Lasts)
+}
+
 // The healths of a source.
 const (
 	OK            Health = "ok"

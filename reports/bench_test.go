@@ -30,7 +30,11 @@ func BenchmarkAssemble(b *testing.B) {
 		state.Batches = append(state.Batches, ledger.BatchAt{Place: place, Batch: ledger.Batch{Source: "a", Fetched: 20, Events: 20}})
 		state.Size, state.At = n+2, place.At
 	}
-	f, err := framework.ByID("soc2")
+	all, err := framework.Load()
+	if err != nil {
+		b.Fatal(err)
+	}
+	f, err := framework.Find(all, "soc2")
 	if err != nil {
 		b.Fatal(err)
 	}

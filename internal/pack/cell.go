@@ -8,17 +8,10 @@ import (
 	"exhibit/internal/word"
 )
 
-// SafeCell returns s as a cell that no spreadsheet takes for a formula: with an
-// apostrophe in front when it begins, also after spaces, with = + - @ % | or one
-// of their full-width forms, with a tab or a line break, or with an apostrophe.
-// Whoever takes one leading apostrophe away therefore has the original back.
-func SafeCell(s string) (cell string, changed bool) {
-	if !risky(s) {
-		return s, false
-	}
-	return "'" + s, true
-}
-
+// risky reports whether a spreadsheet may take a cell for a formula: it begins, also
+// after spaces, with = + - @ % | or one of their full-width forms, with a tab or a line
+// break, or with an apostrophe. Such a cell gets an apostrophe in front: whoever takes
+// one leading apostrophe away therefore has the original back.
 func risky(s string) bool {
 	if s == "" {
 		return false
@@ -47,10 +40,10 @@ func riskyRune(r rune) bool {
 }
 
 // A table appends rows of a CSV file as RFC 4180 has it, with \n between rows:
-// what encoding/csv writes, without its copies. Every text goes through SafeCell.
+// what encoding/csv writes, without its copies. Every text that is risky gets an apostrophe in front.
 type table struct {
 	b     []byte
-	cells uint64 // that SafeCell changed
+	cells uint64 // that were risky
 	begun bool   // a cell of the row is there
 }
 

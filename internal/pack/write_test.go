@@ -235,20 +235,6 @@ func TestSectionCSV(t *testing.T) {
 	}
 }
 
-func TestSafeCell(t *testing.T) {
-	for s, risky := range map[string]bool{
-		"": false, "ann": false, "1": false, "a=b": false, " ann": false, "ann ": false, "Zoë": false, "\u00a0x": false,
-		"=1+1": true, "+1": true, "-1": true, "@x": true, "|x": true, "%x": true, "\tx": true, "\rx": true, "\nx": true, "'x": true,
-		"  =1": true, "\u00a0=1": true, "\u3000＝1": true, "＝1": true, "＋1": true, "－1": true, "＠x": true, "％x": true, "｜x": true,
-		"\u200b=1": true, "\ufeff=1": true, " \t=1": true, "\x00=1": true,
-	} {
-		cell, changed := pack.SafeCell(s)
-		if changed != risky || strings.TrimPrefix(cell, "'") != s && !risky || risky && cell != "'"+s {
-			t.Errorf("SafeCell(%q) = %q, %v", s, cell, changed)
-		}
-	}
-}
-
 // A lot of records and few events: the ledger's part of memory is small too.
 func TestStatedAndHeard(t *testing.T) {
 	l := newLog(t, 3)

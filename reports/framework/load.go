@@ -27,17 +27,6 @@ const maxFile = 1 << 20
 // reported at once. The result belongs to the caller.
 func Load() ([]Framework, error) { return loadFS(files) }
 
-// ByID returns the framework with the given id; the error for an unknown id lists
-// the known ones. It loads all frameworks: a caller that asks often keeps the
-// result of Load and uses Find.
-func ByID(id string) (Framework, error) {
-	all, err := Load()
-	if err != nil {
-		return Framework{}, err
-	}
-	return Find(all, id)
-}
-
 // Find returns the framework of all with the given id; the error for an unknown id
 // lists the known ones.
 func Find(all []Framework, id string) (Framework, error) {

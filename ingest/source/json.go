@@ -197,7 +197,7 @@ func (m *Mapping) actor(v *values) event.Actor {
 		a.Email = a.Name
 	}
 	said := strings.ToLower(m.value(fieldActorType, v))
-	for _, kind := range []string{event.User, event.Service, event.System} {
+	for _, kind := range []string{event.Service, event.System, event.User} { // users last: theirs may be any word
 		if said != "" && matchAny(m.file.ActorTypes[kind], said) {
 			a.Type = kind
 			break

@@ -27,7 +27,7 @@ import (
 //	  time: [created_at, meta.time]
 //	  action: "{object.type}.{verb}"   # a text with paths in it
 //	  actor.email: user.email
-//	  target.id: targets[0].id         # or targets[*].id: of the first that has one
+//	  target.id: targets[0].id         # or targets[*].id: of the first that has one; $.targets is the same
 //	  error: failure.reason            # a value here means that it failed
 //	  before: old                      # before and after, or changes, are kept as they are
 //	constants: {organisation: Example Ltd}
@@ -38,6 +38,7 @@ import (
 //	skip: ["heartbeat*"]               # actions that are no events
 //	rules:                             # without these, common words decide
 //	  - {action: "user.login*", section: logins, failure: failed-auth}
+//	  - {action: "*_failed", section: failed-auth, outcome: failure}
 //
 // Patterns and words are compared without case; * stands for any text. What no rule
 // knows is filed under other and listed as unmapped.
@@ -81,6 +82,7 @@ type mappingRule struct {
 	Action   string `yaml:"action"`
 	Section  string `yaml:"section"`
 	Failure  string `yaml:"failure"`
+	Outcome  string `yaml:"outcome"` // where the action alone says it
 	Class    uint32 `yaml:"class"`
 	Activity string `yaml:"activity"`
 }
@@ -97,7 +99,9 @@ func (o *oneOrAll) UnmarshalYAML(read func(any) error) error {
 	}
 	var list []string
 	if err := read(&list); err != nil {
-		return errors.New("must be a path, or a list of paths")
+		var what any
+		_ = read(&what) // only to be named
+		return fmt.Errorf("fields: %v must be a path, or a list of paths", what)
 	}
 	*o = list
 	return nil

@@ -107,5 +107,8 @@ func (r *mappingRule) line() ([]string, error) {
 	if r.Failure == "" && section == event.Logins {
 		failure = event.FailedAuth
 	}
-	return []string{strings.ToLower(r.Action), class, activity, string(section), string(failure), statedOutcome}, nil
+	if r.Outcome != "" && !isOutcome(r.Outcome) {
+		return nil, fmt.Errorf("%s: outcome: %q is not success, failure or unknown", r.Action, r.Outcome)
+	}
+	return []string{strings.ToLower(r.Action), class, activity, string(section), string(failure), cmp.Or(r.Outcome, statedOutcome)}, nil
 }

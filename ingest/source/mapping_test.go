@@ -111,37 +111,62 @@ func TestMappingRules(t *testing.T) {
 func TestMappingMistakes(t *testing.T) {
 	const good = "fields: {action: a}\n"
 	for text, want := range map[string]string{
-		"":                                                               "action is missing",
-		"fields: {id: a}":                                                "action is missing",
-		"fields: {action: a, actor: b}":                                  `there is no field "actor"`,
-		"fields: {action: a, actoin: b}":                                 "the fields are id, time",
-		"field: {action: a}":                                             `unknown field "field"`,
-		"fields: {action: a, action: b}":                                 "already defined",
-		"fields: {action: {a: b}}":                                       "a path, or a list of paths",
-		"fields: {action: 'a..b'}":                                       "a name is missing",
-		"fields: {action: 'a[x]'}":                                       "must be a number",
-		"fields: {action: 'a[-1]'}":                                      "must be a number",
-		"fields: {action: 'a[1'}":                                        "not closed",
-		"fields: {action: 'a[1]b'}":                                      "a dot is missing",
-		"fields: {action: '{a'}":                                         "a brace is not closed",
-		"fields: {action: 'a}'}":                                         "a brace is closed",
-		"fields: {action: ''}":                                           "a name is missing",
-		good + "constants: {color: x}":                                   `there is no field "color"`,
-		good + "time: {zone: Mars/Olympus}":                              `there is no zone "Mars/Olympus"`,
-		good + "time: {formats: [iso]}":                                  `format "iso"`,
-		good + "outcome: {default: fine}":                                `"fine" is not success`,
-		good + "actor_types: {robot: [x]}":                               `"robot" is not user`,
-		good + "rules: [{section: logins}]":                              "needs an action and a section",
-		good + "rules: [{action: a}]":                                    "needs an action and a section",
-		good + "rules: [{action: a, section: login}]":                    `there is no section "login"`,
-		good + "rules: [{action: a, section: logins, failure: x}]":       `there is no section "x"`,
-		good + "rules: [{action: a, section: logins, class: 1}]":         "class 1 is not in",
-		good + "rules: [{action: a, section: logins, activity: Dance}]":  `no activity "Dance"`,
-		good + "rules: [{action: a, section: logins, outcome: success}]": `unknown field "outcome"`,
+		"":                                                              "action is missing",
+		"fields: {id: a}":                                               "action is missing",
+		"fields: {action: a, actor: b}":                                 `there is no field "actor"`,
+		"fields: {action: a, actoin: b}":                                "the fields are id, time",
+		"field: {action: a}":                                            `unknown field "field"`,
+		"fields: {action: a, action: b}":                                "already defined",
+		"fields: {action: {a: b}}":                                      "map[a:b] must be a path, or a list of paths",
+		"fields: {action: 'a..b'}":                                      "a name is missing",
+		"fields: {action: 'a[x]'}":                                      "must be a number",
+		"fields: {action: 'a[-1]'}":                                     "must be a number",
+		"fields: {action: 'a[1'}":                                       "not closed",
+		"fields: {action: 'a[1]b'}":                                     "a dot is missing",
+		"fields: {action: '{a'}":                                        "a brace is not closed",
+		"fields: {action: 'a}'}":                                        "a brace is closed",
+		"fields: {action: ''}":                                          "a name is missing",
+		good + "constants: {color: x}":                                  `there is no field "color"`,
+		good + "time: {zone: Mars/Olympus}":                             `there is no zone "Mars/Olympus"`,
+		good + "time: {formats: [iso]}":                                 `format "iso"`,
+		good + "outcome: {default: fine}":                               `"fine" is not success`,
+		good + "actor_types: {robot: [x]}":                              `"robot" is not user`,
+		good + "rules: [{section: logins}]":                             "needs an action and a section",
+		good + "rules: [{action: a}]":                                   "needs an action and a section",
+		good + "rules: [{action: a, section: login}]":                   `there is no section "login"`,
+		good + "rules: [{action: a, section: logins, failure: x}]":      `there is no section "x"`,
+		good + "rules: [{action: a, section: logins, class: 1}]":        "class 1 is not in",
+		good + "rules: [{action: a, section: logins, activity: Dance}]": `no activity "Dance"`,
+		good + "rules: [{action: a, section: logins, outcome: fine}]":   `"fine" is not success`,
+		good + "rules: [{action: a, section: logins, outcomes: x}]":     `unknown field "outcomes"`,
 		"fields: [": "mapping:",
 	} {
 		if _, err := source.ParseMapping([]byte(text)); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: got %v, want %q", text, err, want)
+		}
+	}
+}
+
+// Words of actors may overlap, an action may say that it failed, and paths may begin at
+// the record.
+func TestMappingWords(t *testing.T) {
+	k := mapping(t, `
+fields: {action: $.event, actor.name: "$.user.name", actor.type: user.name}
+actor_types: {user: ["*"], service: ["system:serviceaccount:*"], system: ["system:*"]}
+outcome: {default: success}
+rules:
+  - {action: "*_failed", section: failed-auth, outcome: failure}
+  - {action: "*login*", section: logins}
+`)
+	for raw, want := range map[string]string{
+		`{"event":"user_login","user":{"name":"ada"}}`:                             "user success logins",
+		`{"event":"user_login_failed","user":{"name":"ada"}}`:                      "user failure failed-auth",
+		`{"event":"user_login","user":{"name":"system:serviceaccount:ci:deploy"}}`: "service success logins",
+		`{"event":"user_login","user":{"name":"system:node:a"}}`:                   "system success logins",
+	} {
+		e := normalize(t, k, raw).Event
+		if got := e.Actor.Type + " " + e.Outcome + " " + string(e.Section); got != want {
+			t.Errorf("%s: got %s, want %s", raw, got, want)
 		}
 	}
 }

@@ -34,7 +34,7 @@ type values [maxPaths]string
 // add adds a path. The same path may be added several times.
 func (p *pathTree) add(path string, s slot) error {
 	at := p
-	for step := range strings.SplitSeq(path, ".") {
+	for step := range strings.SplitSeq(strings.TrimPrefix(path, "$."), ".") {
 		name, indexes, indexed := strings.Cut(step, "[")
 		if name != "" {
 			var b [maxName]byte

@@ -6,7 +6,7 @@ import (
 )
 
 // member reads a member of a record. Some collectors write names in small letters or
-// with underscores. The records of the Events API, which the System Log replaced, have
+// with underscores, and some stores keep objects as texts. The records of the Events API, which the System Log replaced, have
 // an action, actors and targets.
 func (v *oktaRecord) member(f *fields, name string) {
 	switch name {
@@ -25,20 +25,20 @@ func (v *oktaRecord) member(f *fields, name string) {
 	case "sessionId":
 		v.session = f.text()
 	case "outcome":
-		f.object(v.outcomeMember)
+		f.embedded(v.outcomeMember)
 	case "actor":
-		f.object(v.actor.member)
+		f.embedded(v.actor.member)
 	case "target", "targets":
 		v.targets = nil // a record is read again when its text is not Unicode
-		f.array(v.targetElement)
+		f.embeddedArray(v.targetElement)
 	case "client":
-		f.object(v.clientMember)
+		f.embedded(v.clientMember)
 	case "request":
-		f.object(v.requestMember)
+		f.embedded(v.requestMember)
 	case "transaction":
-		f.object(v.transactionMember)
+		f.embedded(v.transactionMember)
 	case "authenticationContext", "authenticationcontext", "authentication_context":
-		f.object(v.authenticationMember)
+		f.embedded(v.authenticationMember)
 	case "data": // an event hook
 		f.object(v.hookMember)
 	case "detail", "event", "okta": // EventBridge, Splunk, Elasticsearch
@@ -130,7 +130,7 @@ func (v *oktaRecord) clientMember(f *fields, name string) {
 	case "ipAddress", "ipaddress", "ip_address", "ip":
 		v.ip = f.text()
 	case "userAgent", "useragent", "user_agent":
-		f.object(v.agentMember)
+		f.embedded(v.agentMember)
 	default:
 		f.value()
 	}

@@ -160,7 +160,7 @@ func (t *turn) hours() []ledger.Cover {
 		for _, off := range c.ends[len(c.offs):] {
 			c.offs = append(c.offs, coverage.Interval{From: off.From, To: all.To})
 		}
-		c.runs = coverage.Of(c.runs...).Subtract(c.offs...)
+		c.runs = coverage.Of(c.runs...).Subtract(c.offs...).Subtract(t.doubts[name]...)
 		runs = runs.Union(c.runs...)
 		if c.first != nil && c.first.from.Before(all.From) {
 			all.From = c.first.from

@@ -13,6 +13,7 @@ import (
 
 	"exhibit/ingest"
 	"exhibit/ingest/source"
+	"exhibit/internal/coverage"
 	"exhibit/internal/event"
 
 	"github.com/klauspost/compress/gzip"
@@ -39,6 +40,9 @@ func (t *turn) lookDigests(ctx context.Context, entries []entry, stored map[stri
 	fetched := 0
 	for i, e := range entries {
 		if o := version(stored[e.Key], e.ETag); o != nil {
+			if source.IsBackfill(e.Key) {
+				continue
+			}
 			t.digest(e.chain, &hour{from: o.First, to: o.Last, key: o.Key, plain: o.Plain, begins: o.Note == chainBegins, proven: true}, nil)
 			continue
 		}
@@ -89,13 +93,14 @@ func (t *turn) fetchDigest(ctx context.Context, e *entry) digestBody {
 // alarm, and its hour is not proven: the chain is there all the same.
 func (t *turn) readDigest(ctx context.Context, e entry, before []event.Object, body digestBody) error {
 	_, end, _ := source.IsDigest(e.Key)
+	unproven := &hour{from: end.Add(-time.Hour), to: end, key: e.Key}
 	t.reads++
 	if body.err != nil {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
 		t.failed = append(t.failed, fmt.Errorf("%s: %w", e.Key, body.err))
-		t.digest(e.chain, &hour{from: end.Add(-time.Hour), to: end, key: e.Key}, nil)
+		t.found(e.chain, unproven, nil)
 		return nil
 	}
 	plain, err := unpack(e.Size, body.raw)
@@ -108,7 +113,7 @@ func (t *turn) readDigest(ctx context.Context, e entry, before []event.Object, b
 	}
 	if err != nil {
 		t.alarm(end, "%s: the digest that ends at %s proves nothing: %v", e.chain, minute(end), err)
-		t.digest(e.chain, &hour{from: end.Add(-time.Hour), to: end, key: e.Key}, nil)
+		t.found(e.chain, unproven, nil)
 		return nil
 	}
 	h := &hour{from: d.Start, to: d.End, key: e.Key, plain: sha256.Sum256(plain), begins: d.Begins(), sign: body.sign}
@@ -121,8 +126,22 @@ func (t *turn) readDigest(ctx context.Context, e entry, before []event.Object, b
 		h.object.Note = chainBegins
 	}
 	t.compare(&reading{entry: e, before: before}, h.object)
-	t.digest(e.chain, h, &d)
+	t.found(e.chain, h, &d)
 	return nil
+}
+
+// found takes in a digest that was read. What a backfill digest proves is only that log
+// files are there, which that of their hour said nothing of: their events are of that
+// hour, or late ones.
+func (t *turn) found(chain string, h *hour, d *source.Digest) {
+	switch {
+	case !source.IsBackfill(h.key):
+		t.digest(chain, h, d)
+	case h.proven:
+		t.parcel.Objects = append(t.parcel.Objects, *h.object)
+	default:
+		t.doubts[chain] = append(t.doubts[chain], coverage.Interval{From: h.from.Add(-t.feed.Settle), To: h.to})
+	}
 }
 
 func unpack(size int64, raw []byte) ([]byte, error) {

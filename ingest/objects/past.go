@@ -51,7 +51,7 @@ func (w *Worker) loadPast(ctx context.Context) error {
 		return err
 	}
 	for key, i := range chains {
-		if name, _, ok := source.IsDigest(key); ok {
+		if name, _, ok := source.IsDigest(key); ok && !source.IsBackfill(key) {
 			p.chains[name] = span(p.chains[name], i)
 		}
 	}

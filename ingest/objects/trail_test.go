@@ -9,6 +9,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -66,7 +67,20 @@ func (r *trail) digestKey(end time.Time) string {
 // digest writes the digest of the hour that ends at end.
 func (r *trail) digest(end time.Time) string {
 	r.t.Helper()
-	key := r.digestKey(end)
+	return r.digestAs(r.digestKey(end), end)
+}
+
+// backfill writes the digest of the files that came too late for that of the hour.
+func (r *trail) backfill(end time.Time) string {
+	r.t.Helper()
+	other := *r // of no chain
+	other.previous = nil
+	r.files = nil
+	return other.digestAs(strings.Replace(r.digestKey(end), ".json.gz", "_backfill.json.gz", 1), end)
+}
+
+func (r *trail) digestAs(key string, end time.Time) string {
+	r.t.Helper()
 	d := map[string]any{"awsAccountId": account, "digestStartTime": end.Add(-time.Hour).Format(time.RFC3339), "digestEndTime": end.Format(time.RFC3339),
 		"digestS3Bucket": "logs", "digestS3Object": key, "digestPublicKeyFingerprint": "f00d", "digestSignatureAlgorithm": "SHA256withRSA",
 		"newestEventTime": nil, "oldestEventTime": nil, "logFiles": append([]map[string]any{}, r.files...),
@@ -310,4 +324,51 @@ func TestReplacedDigest(t *testing.T) {
 	s.turn()
 	s.covered("2026-03-10T06:00", "2026-03-10T11:00")
 	s.wants(ingest.Idle)
+}
+
+// Log files that came too late for the digest of their hour are in a digest beside the
+// chain.
+func TestBackfillDigest(t *testing.T) {
+	t.Parallel()
+	key := trailKey(t)
+	whole, gap := []string{"2026-03-10T06:00", "2026-03-10T11:00"}, []string{"2026-03-10T06:00", "2026-03-10T07:00", "2026-03-10T09:00", "2026-03-10T11:00"}
+	start := noon().Add(-6 * time.Hour)
+	for name, tt := range map[string]struct {
+		spoil func(r *trail, file, digest string) (undo func())
+		want  []string
+		words string
+	}{
+		"whole":            {func(*trail, string, string) func() { return func() {} }, whole, ""},
+		"without its file": {func(r *trail, file, _ string) func() { return r.without(file) }, gap, "is missing"},
+		"without signature": {func(r *trail, _, digest string) func() {
+			undo := r.without(digest)
+			r.put(digest, gz("{}"))
+			return undo
+		}, gap, "proves nothing"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newSite(t, "aws-cloudtrail", directory(t))
+			s.feed.Keys = []source.DigestKey{{Fingerprint: "f00d", Key: &key.PublicKey}}
+			s.restart()
+			r := s.trail("eu-central-1", key)
+			r.hours(start, 6)
+			file := r.deliver(start.Add(5*time.Hour), call("late", start.Add(150*time.Minute), "DeleteUser"))
+			undo := tt.spoil(r, file, r.backfill(start.Add(3*time.Hour)))
+			for i := range 2 {
+				s.at(noon().Add(time.Duration(i) * time.Minute))
+				s.turn()
+				s.covered(tt.want...)
+				if tt.words != "" {
+					s.wants(ingest.Alarm, tt.words)
+				}
+			}
+			undo()
+			s.restart()
+			s.turn()
+			s.covered(whole...)
+			s.wants(ingest.Idle)
+			s.expect(7, 0, 0, 14, 0)
+		})
+	}
 }

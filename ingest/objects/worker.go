@@ -118,7 +118,8 @@ func (w *Worker) Run(ctx context.Context) error {
 func (w *Worker) Turn(ctx context.Context) error {
 	now := w.now().UTC().Round(0)
 	w.set(func(s *ingest.Status) { s.State, s.Turn = ingest.Reading, now })
-	t := &turn{Worker: w, at: now, full: now.Sub(w.looked) >= lookFullyEvery, days: make(map[time.Time]*day), chains: make(map[string]*chain)}
+	t := &turn{Worker: w, at: now, full: now.Sub(w.looked) >= lookFullyEvery, days: make(map[time.Time]*day), chains: make(map[string]*chain),
+		doubts: make(map[string][]coverage.Interval)}
 	err := t.run(ctx)
 	if t.listed {
 		w.again = t.again[:min(len(t.again), maxAgain)]
@@ -165,8 +166,9 @@ type turn struct {
 	days   map[time.Time]*day
 	newest time.Time // day of the newest object that was seen
 	chains map[string]*chain
-	offs   []off // when the log was switched off, as past.sorted has it
-	files  int   // log files that were seen, where digests should be
+	doubts map[string][]coverage.Interval // by chain: time of which its backfill digests prove nothing
+	offs   []off                          // when the log was switched off, as past.sorted has it
+	files  int                            // log files that were seen, where digests should be
 	alarms []alarm
 
 	digesting bool // digests are listed, and not log files

@@ -54,7 +54,14 @@ type DigestFile struct {
 
 // digestKey matches the keys of digests:
 // ACCOUNT_CloudTrail-Digest_REGION_TRAIL_HOME-REGION_END.json.gz
-var digestKey = regexp.MustCompile(`^([0-9]{12})_CloudTrail-Digest_([a-z0-9-]+)_(.+)_([0-9]{8}T[0-9]{6}Z)\.json\.gz$`)
+var digestKey = regexp.MustCompile(`^([0-9]{12})_CloudTrail-Digest_([a-z0-9-]+)_(.+)_([0-9]{8}T[0-9]{6}Z)(` + backfill + `)?\.json\.gz$`)
+
+const backfill = "_backfill"
+
+// IsBackfill reports whether the digest under a key is for log files that came too late
+// for the digest of their hour. It is signed like any other, and stands beside the
+// chain of the others.
+func IsBackfill(key string) bool { return strings.HasSuffix(key, backfill+".json.gz") }
 
 // IsDigest returns whether the key is that of a digest, and of which chain.
 func IsDigest(key string) (chain string, end time.Time, ok bool) {

@@ -53,7 +53,7 @@ type Made struct {
 // IPE returns the sheet. The first line is what is missing from it.
 func (r *Report) IPE(m Made) IPE {
 	return IPE{Facts: r.facts(m), Tables: []Table{
-		r.sourceTable(), r.ledgerTable(), r.toldTable(), r.changeTable(), r.gapTable(), r.abilityTable(),
+		r.sourceTable(), r.ledgerTable(), r.rejectTable(m.Summary), r.toldTable(), r.changeTable(), r.gapTable(), r.abilityTable(),
 		r.unmappedTable(), witnessTable(m.Witnesses), r.dayTable()}}
 }
 
@@ -223,6 +223,36 @@ func (r *Report) ledgerTable() Table {
 	return t
 }
 
+// rejectTable says what became of rejects. A pack counts those of its days by their
+// lines; a page has what the ledger says of all that ever came.
+func (r *Report) rejectTable(s *pack.Summary) Table {
+	if s != nil {
+		t := Table{Title: "Rejects of the days in this pack", Count: 1, None: "None: every record could be normalised.",
+			Note: "records that could not become events, kept with their bytes; open as of the checkpoint unless a later record says what they became",
+			Head: []string{"Source", "Reason", "State", "By record", "Rejects"}}
+		for _, g := range s.Counts.Groups {
+			state, by := "open", ""
+			if g.Outcome != "" {
+				state, by = "resolved: "+pack.Became(g.Outcome), fmt.Sprint(g.By)
+			}
+			t.Rows = append(t.Rows, []string{g.Source, g.Reason, state, by, Number(g.Count)})
+		}
+		return t
+	}
+	t := Table{Title: "Rejects, over all records of the ledger", Count: 3, None: "None: every record could be normalised.",
+		Note: "records that could not become events, kept with their bytes; resolved ones were tried again after a fix", Head: []string{"Source", "Rejects", "Resolved", "Open"}}
+	resolved := map[string]uint64{}
+	for _, one := range r.Head.State.Resolved {
+		resolved[one.Source] += uint64(len(one.Leaves))
+	}
+	for _, name := range r.Sources {
+		if n := r.tally.sources[name].counts.Rejects; n > 0 {
+			t.Rows = append(t.Rows, []string{name, Number(n), Number(resolved[name]), Number(n - min(n, resolved[name]))})
+		}
+	}
+	return t
+}
+
 func (r *Report) toldTable() Table {
 	t := Table{Title: "Totals that sources told", Count: 2, None: "No source in this report tells a total of its own.",
 		Head: []string{"Source", "Asked at", "For events since", "It said", "Read"}}
@@ -281,7 +311,7 @@ func (r *Report) abilityTable() Table {
 
 func (r *Report) unmappedTable() Table {
 	t := Table{Title: "Types of events that no rule knows", Count: 1, None: "None in the period.",
-		Note: "kept and filed under other", Head: []string{"Source", "Type", "Events"}}
+		Note: "kept and filed under other until a rule knows them; the source's page has an example of each", Head: []string{"Source", "Type", "Events"}}
 	for _, u := range r.Unmapped {
 		t.Rows = append(t.Rows, []string{u.Source, u.Action, Number(u.Count)})
 	}

@@ -150,7 +150,7 @@ func (v *entraRecord) action() action {
 	case known == signInLogs:
 		return action{category, "signIn"}
 	case known == "" && v.isAudit && v.riskType == "" && v.provisioned == "":
-		return action{auditLogs, strings.TrimSpace(cmp.Or(v.name, v.operation))}
+		return action{auditLogs, strings.TrimSuffix(strings.TrimSpace(cmp.Or(v.name, v.operation)), ".")}
 	case v.unified:
 		return action{}
 	case v.operation == "Sign-in activity", v.operation == "signIn", category == "" && v.operation == "" && v.signedIn():
@@ -273,7 +273,9 @@ func (v *entraRecord) initiator() event.Actor {
 		return event.Actor{ID: u.id, Name: cmp.Or(u.name, u.principal), Email: u.principal, Type: event.User}
 	case *p != (entraParty{}):
 		return event.Actor{ID: p.id, Name: cmp.Or(p.name, p.principal), Type: event.Service}
-	case v.identity != "":
+	case strings.Contains(v.identity, "@"):
+		return event.Actor{Name: v.identity, Email: v.identity, Type: event.User}
+	case v.identity != "NA":
 		return event.Actor{Name: v.identity}
 	}
 	return event.Actor{}

@@ -147,6 +147,10 @@ func (v *entraRecord) party(f *fields, name string) {
 	case "targetResources":
 		v.isAudit = true
 		f.embeddedArray(v.targetResource)
+	case "auditEventCategory": // of the first schema of diagnostic settings, which has no activityDisplayName
+		v.isAudit = f.value() != ""
+	case "targetResourceName":
+		v.target.name, _, _ = strings.Cut(f.text(), "__")
 	case "sourceIdentity": // who or what was provisioned
 		f.embedded(v.target.member)
 	case "provisioningAction":

@@ -47,7 +47,7 @@ func (s *server) nav(role Role, path string) []views.NavItem {
 			continue
 		}
 		i.Current = path == i.Path || (i.Path != "/" && strings.HasPrefix(path, i.Path+"/")) ||
-			(i.Path == "/reports" && strings.HasPrefix(path, "/packs/")) || (i.Path == "/schedules" && strings.HasPrefix(path, "/mailbox/"))
+			(i.Path == "/reports" && strings.HasPrefix(path, "/packs/")) || (i.Path == "/sources" && path == "/tokens") || (i.Path == "/schedules" && strings.HasPrefix(path, "/mailbox/"))
 		out = append(out, i)
 	}
 	return out

@@ -72,6 +72,8 @@ func (r *Report) facts(m Made) []Fact {
 	add("Zone", r.Period.Zone.String(), r.zoneNote(), false)
 	add("Sources", strings.Join(r.Sources, ", "), "", false)
 	add("Events", Number(r.Events), "in the period exactly; of types that no rule knows: "+Number(r.unmappedEvents()), false)
+	add("Types that no rule knows", r.unmappedText(), "kept, and filed under other until a rule knows them", false)
+	add("Rejects", r.rejectText(), "records that could not become events, over all records of the ledger; kept with their bytes", false)
 	if !m.At.IsZero() {
 		add("Made by", person(m.By), "", false)
 		add("Made at", Instant(m.At), "", false)
@@ -218,36 +220,6 @@ func (r *Report) ledgerTable() Table {
 		t.Rows = append(t.Rows, row)
 		if b.Redriven > 0 {
 			t.Note += "; of those fetched for " + name + ", " + Plural(b.Redriven, "had been stored as a reject and was tried again after a fix", "had been stored as rejects and were tried again after a fix")
-		}
-	}
-	return t
-}
-
-// rejectTable says what became of rejects. A pack counts those of its days by their
-// lines; a page has what the ledger says of all that ever came.
-func (r *Report) rejectTable(s *pack.Summary) Table {
-	if s != nil {
-		t := Table{Title: "Rejects of the days in this pack", Count: 1, None: "None: every record could be normalised.",
-			Note: "records that could not become events, kept with their bytes; open as of the checkpoint unless a later record says what they became",
-			Head: []string{"Source", "Reason", "State", "By record", "Rejects"}}
-		for _, g := range s.Counts.Groups {
-			state, by := "open", ""
-			if g.Outcome != "" {
-				state, by = "resolved: "+pack.Became(g.Outcome), fmt.Sprint(g.By)
-			}
-			t.Rows = append(t.Rows, []string{g.Source, g.Reason, state, by, Number(g.Count)})
-		}
-		return t
-	}
-	t := Table{Title: "Rejects, over all records of the ledger", Count: 3, None: "None: every record could be normalised.",
-		Note: "records that could not become events, kept with their bytes; resolved ones were tried again after a fix", Head: []string{"Source", "Rejects", "Resolved", "Open"}}
-	resolved := map[string]uint64{}
-	for _, one := range r.Head.State.Resolved {
-		resolved[one.Source] += uint64(len(one.Leaves))
-	}
-	for _, name := range r.Sources {
-		if n := r.tally.sources[name].counts.Rejects; n > 0 {
-			t.Rows = append(t.Rows, []string{name, Number(n), Number(resolved[name]), Number(n - min(n, resolved[name]))})
 		}
 	}
 	return t

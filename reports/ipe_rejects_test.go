@@ -35,6 +35,10 @@ func TestRejectsOnTheSheet(t *testing.T) {
 		}
 		return tables[i].Rows
 	}
+	facts := r.IPE(reports.Made{}).Facts
+	if i := slices.IndexFunc(facts, func(f reports.Fact) bool { return f.Label == "Rejects" }); i < 0 || facts[i].Value != "1 open, 1 resolved by trying them again after a fix" {
+		t.Errorf("facts: %+v", facts)
+	}
 	rows := find(reports.Made{}, "Rejects, over all records of the ledger")
 	if len(rows) != 1 || !slices.Equal(rows[0], []string{"hcp-prod", "2", "1", "1"}) {
 		t.Errorf("page: %q", rows)

@@ -34,11 +34,16 @@ func wanted(t *testing.T, history []Schedule, until time.Time, on func(Schedule)
 			t.Fatal(err)
 		}
 		due := on(v)
-		wall := func(now time.Time) time.Time {
-			local := now.In(zone)
-			return time.Date(local.Year(), local.Month(), local.Day(), local.Hour(), local.Minute(), 0, 0, time.UTC)
-		}
 		now := v.At.Add(-24 * time.Hour).Truncate(time.Minute)
+		offset, changes := time.Duration(0), now // the wall is the clock and an offset, up to a change of that
+		wall := func(now time.Time) time.Time {
+			if !changes.IsZero() && !now.Before(changes) {
+				_, seconds := now.In(zone).Zone()
+				offset = time.Duration(seconds) * time.Second
+				_, changes = now.In(zone).ZoneBounds()
+			}
+			return now.Add(offset)
+		}
 		for shown := wall(now); now.Before(end); now = now.Add(time.Minute) {
 			for until := wall(now); !shown.After(until); shown = shown.Add(time.Minute) {
 				date := shown.Truncate(24 * time.Hour)

@@ -2,11 +2,11 @@ package source
 
 import (
 	"bytes"
-	"encoding/json"
 	"net/url"
 	"strings"
 	"testing"
 
+	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 )
 
@@ -44,11 +44,13 @@ func FuzzDatadogPage(f *testing.F) {
 		page, err := parseDatadog(body)
 		checkRecords(t, body, page.records, err)
 		var want struct {
-			Data []json.RawMessage
+			Data []jsontext.Value `json:"data"`
 			Meta struct {
-				Status string
-				Page   struct{ After json.RawMessage }
-			}
+				Status string `json:"status"`
+				Page   struct {
+					After jsontext.Value `json:"after"`
+				} `json:"page"`
+			} `json:"meta"`
 		}
 		if err == nil && readsOneWay(body, &want) {
 			var after string
@@ -68,8 +70,8 @@ func FuzzEntraPage(f *testing.F) {
 		page, err := parseEntra(body)
 		checkRecords(t, body, page.records, err)
 		var want struct {
-			Value []json.RawMessage
-			Next  json.RawMessage `json:"@odata.nextLink"`
+			Value []jsontext.Value `json:"value"`
+			Next  jsontext.Value   `json:"@odata.nextLink"`
 		}
 		if err == nil && readsOneWay(body, &want) {
 			var next string
@@ -98,17 +100,6 @@ func checkRecords(t *testing.T, body []byte, records [][]byte, err error) {
 	}
 }
 
-// readsOneWay reads an object that other readers understand in one way only.
-func readsOneWay(body []byte, v any) bool {
-	if !jsontext.Value(body).IsValid() || bytes.ContainsRune(body, '\\') { // no name twice, also not in escapes
-		return false
-	}
-	lower := bytes.ToLower(body)
-	for _, name := range []string{`"data"`, `"meta"`, `"status"`, `"page"`, `"after"`, `"value"`, `"@odata.nextlink"`} {
-		// encoding/json takes names without case.
-		if bytes.Count(lower, []byte(name)) > 1 || bytes.Count(lower, []byte(name)) != bytes.Count(bytes.ReplaceAll(body, []byte(`"@odata.nextLink"`), []byte(`"@odata.nextlink"`)), []byte(name)) {
-			return false
-		}
-	}
-	return json.Unmarshal(body, v) == nil
-}
+// readsOneWay reads an object that every reader understands in one way: no name is
+// there twice, and names are as they are written.
+func readsOneWay(body []byte, v any) bool { return json.Unmarshal(body, v) == nil }

@@ -64,6 +64,9 @@ func startWithMail(t *testing.T, server *mailtest.Server) *trial {
 	if err := config.check(); err != nil {
 		t.Fatal(err)
 	}
+	if _, err := world.startTrail(t.Context()); err != nil { // the keys that the configuration names
+		t.Fatal(err)
+	}
 	if err := world.importHistory(t.Context(), config); err != nil {
 		t.Fatal(err)
 	}

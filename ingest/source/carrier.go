@@ -2,13 +2,12 @@ package source
 
 import (
 	"bytes"
-	"encoding/base64"
 	"errors"
 	"slices"
 	"strings"
 	"time"
 
-	"github.com/go-json-experiment/json/jsontext"
+	"exhibit/internal/event"
 )
 
 // inCarriers lets a kind read its records inside of what carriers put around them:
@@ -19,7 +18,7 @@ import (
 // What is around a record is found by its form alone: stored records are normalised
 // again, and nothing but their bytes is stored of how they came.
 func inCarriers(k Kind) Kind {
-	c := &carrier{normalize: k.Normalize, wraps: k.Wraps}
+	c := &carrier{normalize: k.Normalize, wraps: k.Wraps, says: k.says}
 	k.Normalize = func(r Record) ([]Result, error) { return c.read(r, 0) }
 	return k
 }
@@ -27,6 +26,7 @@ func inCarriers(k Kind) Kind {
 type carrier struct {
 	normalize normalizer
 	wraps     []string
+	says      func(Record) event.Event
 	readers   readers
 }
 
@@ -44,7 +44,7 @@ func (c *carrier) read(r Record, depth int) ([]Result, error) {
 		return c.inside(r, text, "", depth)
 	}
 	// Syslog and the logs of containers begin a line with words of their own.
-	if i := bytes.IndexByte(r.Raw, '{'); i > 0 && r.Raw[0] != '[' {
+	if i := bytes.IndexByte(r.Raw, '{'); i > 0 && areWords(r.Raw[:i]) {
 		if out, err := c.inside(r, string(r.Raw[i:]), "", depth); err == nil || Reason(err) != ReasonNotJSON {
 			return out, err
 		}
@@ -69,21 +69,50 @@ func (c *carrier) read(r Record, depth int) ([]Result, error) {
 		return out, err
 	}
 	e := c.envelope(r.Raw)
-	if e.objects != 1 {
+	if e.crowd {
 		e.lone = ""
 	}
-	for _, text := range append(append([]string{e.detail, e.message, e.log, e.event}, e.exported...), e.lone) {
+	for i, text := range slices.Concat([]string{e.detail, e.message, e.log, e.event}, e.exported, e.guessed, []string{e.lone}) {
 		if text == "" {
 			continue
 		}
-		if out, inner := c.inside(r, text, e.time, depth); inner == nil || errors.Is(inner, ErrSkip) {
+		out, inner := c.inside(r, text, e.time, depth)
+		switch isGuess := i >= 4+len(e.exported); {
+		case isGuess && !c.isRecord(out, r, text == e.lone):
+			continue
+		case inner == nil, errors.Is(inner, ErrSkip):
 			if len(out) == 1 && out[0].Event.ID == "" && text == e.detail {
 				out[0].Event.ID = strings.ToValidUTF8(e.id, "\uFFFD")
 			}
 			return out, inner
+		case Reason(inner) == ReasonTooMany:
+			return nil, inner
 		}
 	}
 	return out, err
+}
+
+// isRecord reports whether what was read under a name that anything may have is the
+// record: an event of some time. One under an unknown name states that time itself. And
+// where a kind takes almost any object for a record, it says what the whole says: the
+// body of a request has a name, too.
+func (c *carrier) isRecord(out []Result, r Record, lone bool) bool {
+	var whole event.Event
+	if c.says != nil && len(out) > 0 {
+		whole = c.says(r)
+	}
+	for i := range out {
+		e := &out[i].Event
+		switch {
+		case e.TimeBasis == event.BasisReceived,
+			lone && out[i].Claimed == "",
+			whole.Actor != event.Actor{} && whole.Actor != e.Actor,
+			whole.IP != "" && whole.IP != e.IP,
+			whole.Outcome != "" && whole.Outcome != e.Outcome:
+			return false
+		}
+	}
+	return len(out) > 0
 }
 
 // inside reads a record in a carrier, or several. Their events keep the whole of what
@@ -92,8 +121,8 @@ func (c *carrier) inside(r Record, text, carrierTime string, depth int) ([]Resul
 	inner := Record{Raw: []byte(text), Received: r.Received, Transport: carriedAt(carrierTime, r.Transport)}
 	out, err := c.read(inner, depth+1)
 	if err != nil && !errors.Is(err, ErrSkip) {
-		if more, ok := c.several(inner, depth+1); ok {
-			out, err = more, nil
+		if more, why := c.several(inner, depth+1); why == nil || Reason(why) == ReasonTooMany {
+			out, err = more, why
 		}
 	}
 	if len(out) == 0 {
@@ -107,114 +136,36 @@ func (c *carrier) inside(r Record, text, carrierTime string, depth int) ([]Resul
 }
 
 // several reads a text that is not one record but a list, a page, or records one
-// after the other. It reports false when it is not, or when one of them is no event.
-func (c *carrier) several(r Record, depth int) ([]Result, bool) {
+// after the other. It is an error when it is not, or when one of them is no event.
+func (c *carrier) several(r Record, depth int) ([]Result, error) {
 	var out []Result
-	pieces := 0
 	for p, err := range Cut(r.Raw, RecordsOptions{Wraps: c.wraps}) {
-		pieces++
-		if err != nil || p.Bad != "" || pieces > maxHook || len(p.Raw) == len(r.Raw) {
-			return nil, false
+		if err != nil {
+			return nil, err
+		}
+		if p.Bad != "" || len(p.Raw) == len(r.Raw) {
+			return nil, errNotSeveral
 		}
 		events, err := c.read(Record{Raw: p.Raw, Received: r.Received, Transport: r.Transport}, depth)
 		if err != nil && !errors.Is(err, ErrSkip) {
-			return nil, false
+			return nil, err
 		}
-		out = append(out, events...)
-	}
-	return out, len(out) > 0
-}
-
-// quotedRecord returns the record that was written as a text, which some stores do.
-func quotedRecord(raw []byte) string {
-	if len(raw) == 0 || raw[0] != '"' {
-		return ""
-	}
-	b, err := jsontext.AppendUnquote(nil, raw)
-	if b = bytes.TrimSpace(b); err != nil || !bytes.HasPrefix(b, []byte("{")) {
-		return ""
-	}
-	return string(b)
-}
-
-// An envelope is what a carrier puts around a record: the objects that may be one, as
-// JSON, and what the carrier says of its own.
-type envelope struct {
-	event, detail, message, log string
-	exported                    []string // from Splunk, Elasticsearch, queues and other stores of logs
-	lone                        string   // an object under a name that is none of these
-	objects                     int      // how many of these there are
-	id, time                    string
-	strange                     bool // has what Splunk's envelope has not
-}
-
-// splunk reports whether it is an event as Splunk's collector takes them, with an
-// object in it.
-func (e *envelope) splunk() bool { return e.event != "" && !e.strange }
-
-func (c *carrier) envelope(raw []byte) (e envelope) {
-	if _, _, err := c.readers.object(raw, e.member); err != nil {
-		return envelope{}
-	}
-	return e
-}
-
-func (e *envelope) member(f *fields, name string) {
-	switch kind := f.kind(); {
-	case name == "event":
-		e.event = objectText(f)
-		return
-	case name == "time":
-		e.time = f.text()
-		return
-	case slices.Contains([]string{"host", "source", "sourcetype", "index"}, name) && kind == '"',
-		name == "fields" && kind == '{':
-		f.value()
-		return
-	}
-	e.strange = true
-	switch name {
-	case "detail":
-		e.detail = objectText(f)
-	case "message":
-		e.message = objectText(f)
-	case "log":
-		e.log = objectText(f)
-	case "_raw", "raw", "result", "_source", "original", "json", "jsonPayload", "textPayload",
-		"body", "payload", "Message", "value", "data", "content", "attributes", "full_log", "short_message", "full_message",
-		"service_log_event", "json_payload":
-		if text := objectText(f); text != "" {
-			e.exported = append(e.exported, text)
+		if out = append(out, events...); len(out) > maxHook {
+			return nil, errTooMany()
 		}
-	case "id":
-		e.id = f.text()
-	case "timestamp", "@timestamp", "date", "_time":
-		e.time = f.text()
-	default:
-		if f.kind() == '{' {
-			e.objects++
-			e.lone = f.value()
-			return
-		}
-		f.value()
 	}
+	if len(out) == 0 {
+		return nil, errNotSeveral
+	}
+	return out, nil
 }
 
-// objectText returns the next value when it is an object or a list, or the text of one,
-// which queues write in base64.
-func objectText(f *fields) string {
-	v := f.value()
-	if strings.HasPrefix(v, `"`) {
-		v = strings.TrimSpace(f.string(v))
-	}
-	if strings.HasPrefix(v, "eyJ") || strings.HasPrefix(v, "ewo") { // {" and { with a new line
-		b, _ := base64.StdEncoding.DecodeString(v) // what is none is no record either
-		v = string(b)
-	}
-	if !strings.HasPrefix(v, "{") && !strings.HasPrefix(v, "[") {
-		return ""
-	}
-	return v
+var errNotSeveral = errors.New("not several records")
+
+// errTooMany is for a record whose events, each of which keeps the whole of it, are
+// more than maxHook.
+func errTooMany() error {
+	return &RejectError{Reason: ReasonTooMany, Detail: "send or import them one by one"}
 }
 
 // logs reads the log records of OpenTelemetry, in the JSON form of its protocol. Where
@@ -230,9 +181,6 @@ func (c *carrier) logs(r Record, depth int) ([]Result, error) {
 	if len(found) == 0 {
 		return nil, &RejectError{Reason: ReasonNoType, Detail: "there is no log record in resourceLogs"}
 	}
-	if len(found) > maxHook {
-		return nil, &RejectError{Reason: ReasonTooMany, Detail: "send log records one by one"}
-	}
 	var out []Result
 	var skipped error
 	for i := range found {
@@ -243,7 +191,9 @@ func (c *carrier) logs(r Record, depth int) ([]Result, error) {
 		case err != nil:
 			return nil, err
 		}
-		out = append(out, events...)
+		if out = append(out, events...); len(out) > maxHook {
+			return nil, errTooMany()
+		}
 	}
 	if len(out) == 0 {
 		return nil, skipped

@@ -24,6 +24,7 @@ func mappedKind(m *Mapping) Kind {
 	for _, s := range event.Sections() {
 		abilities[s] = Ability{Partly, "Exhibit knows nothing of what the system logs; ask its vendor for a list of its events, and check that they come"}
 	}
+	x := &mapped{m: m}
 	return Kind{
 		Name:      "json",
 		Title:     cmp.Or(m.file.Title, "Any system, by a mapping"),
@@ -34,8 +35,9 @@ func mappedKind(m *Mapping) Kind {
 		Abilities: abilities,
 		Lacks:     m.lacks(),
 		Wraps:     m.file.Records,
-		Normalize: (&mapped{m: m}).normalize,
+		Normalize: x.normalize,
 		rules:     m.rules,
+		says:      x.says,
 	}
 }
 
@@ -115,6 +117,19 @@ func (x *mapped) normalize(r Record) ([]Result, error) {
 		e.Clean()
 	}
 	return out, nil
+}
+
+// says returns what a record without an action says of the rest.
+func (x *mapped) says(r Record) (e event.Event) {
+	var v values
+	if _, _, err := x.readers.object(r.Raw, func(f *fields, name string) { x.m.tree.member(f, name, &v) }); err != nil {
+		return e
+	}
+	e.Actor, e.IP = x.m.actor(&v), x.m.address(&v)
+	if x.m.value(fieldOutcome, &v) != "" || x.m.value(fieldError, &v) != "" {
+		e.Outcome = x.m.outcome(&v)
+	}
+	return e
 }
 
 // action returns what rules say about the first value that the action has, or, where

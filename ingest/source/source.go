@@ -105,6 +105,10 @@ type Kind struct {
 	NewPuller func(Config) (Puller, error)
 
 	rules *rules // of Normalize
+
+	// says is not nil for a kind that takes almost any object for a record. It returns
+	// who acted, from where, and with what outcome, where the record says so.
+	says func(Record) event.Event
 }
 
 // Kinds returns the table of kinds. It compiles their rules: call it once.

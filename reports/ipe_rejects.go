@@ -42,9 +42,9 @@ func (r *Report) rejectText() string {
 // resolved counts the rejects of the report's sources that are dealt with.
 func (r *Report) resolved() map[string]uint64 {
 	resolved := map[string]uint64{}
-	for _, one := range r.Head.State.Resolved {
-		if slices.Contains(r.Sources, one.Source) {
-			resolved[one.Source] += uint64(len(one.Leaves))
+	for _, fate := range r.Head.State.Fates() {
+		if slices.Contains(r.Sources, fate.Source) {
+			resolved[fate.Source]++
 		}
 	}
 	return resolved

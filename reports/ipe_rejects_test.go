@@ -23,6 +23,9 @@ func TestRejectsOnTheSheet(t *testing.T) {
 	l.Batch(today().Add(-2*day), "hcp-prod", nil, []*event.Reject{one, two})
 	l.Commit(today().Add(-day), ledger.Batch{Source: "hcp-prod", Fetched: 1, Redriven: 1, Skipped: 1,
 		Resolved: []ledger.Resolved{{Outcome: ledger.ResolvedSkipped, Leaves: []tlog.Hash{event.Leaf(one.AppendLine(nil))}}}}, nil, nil)
+	// Of a store that was restored it is said again: that hides no other.
+	l.Commit(today().Add(-day), ledger.Batch{Source: "hcp-prod", Fetched: 1, Redriven: 1, Skipped: 1,
+		Resolved: []ledger.Resolved{{Outcome: ledger.ResolvedSkipped, Leaves: []tlog.Hash{event.Leaf(one.AppendLine(nil))}}}}, nil, nil)
 	r, _, err := maker(t, l).Report(t.Context(), reports.Request{Framework: "soc2", Period: period(t, "2026-04-19", "2026-04-22", "")})
 	if err != nil {
 		t.Fatal(err)

@@ -314,7 +314,13 @@ func TestResolved(t *testing.T) {
 	none.Resolved = []Resolved{{Outcome: ResolvedEvent}}
 	twice := good
 	twice.Resolved = append(slices.Clone(good.Resolved), good.Resolved...)
-	for name, b := range map[string]Batch{"none tried": wrong, "no leaves": none, "an outcome twice": twice} {
+	unsaid := good
+	unsaid.Resolved = []Resolved{{Leaves: []tlog.Hash{leaf}}}
+	unordered := good
+	unordered.Resolved = []Resolved{{Outcome: ResolvedEvent, Leaves: []tlog.Hash{{2}, {1}}}}
+	uncounted := good
+	uncounted.Resolved = []Resolved{{Outcome: ResolvedSkipped, Leaves: []tlog.Hash{leaf}}}
+	for name, b := range map[string]Batch{"none tried": wrong, "no leaves": none, "an outcome twice": twice, "no outcome": unsaid, "leaves not in order": unordered, "none of the outcome": uncounted} {
 		if err := new(State).Add(record(b)); !errors.Is(err, ErrRule) {
 			t.Errorf("%s: got %v", name, err)
 		}
@@ -333,5 +339,41 @@ func TestResolved(t *testing.T) {
 	}
 	if len(s.Resolved) != 0 || len(before.Resolved) != 1 {
 		t.Errorf("after the loss: %+v; the snapshot has %+v", s.Resolved, before.Resolved)
+	}
+}
+
+// What was resolved since a source lost rows is open again, also where it only repeated
+// what is lost now. What is said twice counts once, as it was said first.
+func TestFates(t *testing.T) {
+	day := at("2026-01-02T00:00:00Z")
+	var s State
+	add := func(r Record) {
+		t.Helper()
+		if err := s.Add(s.Next(day, r)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	resolve := func(source, outcome string, leaves ...tlog.Hash) {
+		t.Helper()
+		n := uint64(len(leaves))
+		b := Batch{Source: source, Fetched: n, Redriven: n, Duplicates: n, Resolved: []Resolved{{Outcome: outcome, Leaves: leaves}}}
+		if outcome == ResolvedSkipped {
+			b.Duplicates, b.Skipped = 0, n
+		}
+		add(Record{Kind: KindBatch, Batch: []Batch{b}})
+	}
+	resolve("a", ResolvedSkipped, tlog.Hash{1})
+	add(Record{Kind: KindBatch, Batch: []Batch{{Source: "a", Fetched: 1, Events: 1, Segments: []Segment{{Day: "2026-01-01", Section: event.Logins, Count: 1}}}}})
+	lost := s.Segments[0].Ref()
+	resolve("a", ResolvedDuplicate, tlog.Hash{1}, tlog.Hash{2})
+	resolve("b", ResolvedDuplicate, tlog.Hash{3})
+	want := map[tlog.Hash]Fate{{1}: {"a", ResolvedSkipped, 0}, {2}: {"a", ResolvedDuplicate, 2}, {3}: {"b", ResolvedDuplicate, 3}}
+	if got := s.Fates(); !reflect.DeepEqual(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+	add(Record{Kind: KindRollback, Rollback: &Rollback{By: "admin", Segments: []SegmentRef{lost}}})
+	delete(want, tlog.Hash{2})
+	if got := s.Fates(); !reflect.DeepEqual(got, want) {
+		t.Errorf("after the loss: got %v, want %v", got, want)
 	}
 }

@@ -1,12 +1,16 @@
 package ledger
 
 import (
+	"bytes"
 	"cmp"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"exhibit/internal/event"
+
+	"golang.org/x/mod/sumdb/tlog"
 )
 
 // ErrRule is wrapped by the errors of Add: a record that breaks a rule of the
@@ -139,8 +143,14 @@ func (b *Batch) check(at time.Time, lastDay string) error {
 		return errors.New("rejects are said to be resolved, and none was tried again")
 	}
 	for i, r := range b.Resolved {
-		if len(r.Leaves) == 0 || i > 0 && b.Resolved[i-1].Outcome >= r.Outcome {
+		if r.Outcome == "" || len(r.Leaves) == 0 || i > 0 && b.Resolved[i-1].Outcome >= r.Outcome {
 			return fmt.Errorf("rejects resolved as %q are named twice, not in order, or none is", r.Outcome)
+		}
+		if !slices.IsSortedFunc(r.Leaves, func(a, b tlog.Hash) int { return bytes.Compare(a[:], b[:]) }) {
+			return fmt.Errorf("rejects resolved as %q are not in order", r.Outcome)
+		}
+		if n, counted := map[string]uint64{ResolvedEvent: b.Events, ResolvedDuplicate: b.Duplicates, ResolvedSkipped: b.Skipped}[r.Outcome]; counted && n == 0 {
+			return fmt.Errorf("rejects are said to be resolved as %q, and the batch counts none", r.Outcome)
 		}
 	}
 	var events, rejects uint64

@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"exhibit/internal/coverage"
+
+	"golang.org/x/mod/sumdb/tlog"
 )
 
 // A State is what the records up to some point say together. Add moves it on by
@@ -173,14 +175,39 @@ func (s *State) remove(refs []SegmentRef) {
 	s.Segments = slices.DeleteFunc(slices.Clone(s.Segments), func(seg SegmentAt) bool { return gone[seg.Ref()] })
 }
 
-// reopen takes out what was resolved by batches whose rows are lost.
+// reopen takes out what was resolved since the first loss of a source: the rows that it
+// rests on, as the stored event that a reject only repeats, may have come in any record
+// before it.
 func (s *State) reopen(lost []SegmentRef) {
 	if len(lost) == 0 || len(s.Resolved) == 0 {
 		return
 	}
 	s.Resolved = slices.DeleteFunc(slices.Clone(s.Resolved), func(r ResolvedAt) bool {
-		return slices.ContainsFunc(lost, func(ref SegmentRef) bool { return ref.Seq == r.Seq && ref.Source == r.Source })
+		return slices.ContainsFunc(lost, func(ref SegmentRef) bool { return ref.Seq <= r.Seq && ref.Source == r.Source })
 	})
+}
+
+// A Fate is what became of a reject, and the record that says so. The zero Fate is that
+// of a reject that is open.
+type Fate struct {
+	Source  string
+	Outcome string
+	Seq     uint64
+}
+
+// Fates returns what became of rejects, by the leaves of their lines. The first record
+// that says it counts: a later one, of a redrive that was begun again before its first
+// answer, only found what the first one left.
+func (s *State) Fates() map[tlog.Hash]Fate {
+	fates := map[tlog.Hash]Fate{}
+	for _, r := range s.Resolved {
+		for _, leaf := range r.Leaves {
+			if _, known := fates[leaf]; !known {
+				fates[leaf] = Fate{r.Source, r.Outcome, r.Seq}
+			}
+		}
+	}
+	return fates
 }
 
 func (s *State) withdraw(spans []WithdrawnSpan) {

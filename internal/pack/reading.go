@@ -167,24 +167,6 @@ func (r *reading) sum(to *SourceCount, b *ledger.Batch) {
 	}
 }
 
-// A fate is what became of a reject, and the record that says so.
-type fate struct {
-	outcome string
-	by      uint64
-}
-
-// fates returns what the records say of rejects, by the leaves of their lines. The
-// last word on a reject counts.
-func (r *reading) fates() map[tlog.Hash]fate {
-	known := map[tlog.Hash]fate{}
-	for _, at := range r.state.Resolved {
-		for _, leaf := range at.Leaves {
-			known[leaf] = fate{at.Outcome, at.Seq}
-		}
-	}
-	return known
-}
-
 // mergeCovers keeps the list of covers short: a source that is read every minute
 // has half a million a year. Those from index on are new. It drops those of
 // sources out of scope and joins one that continues the source's last, unless

@@ -32,6 +32,10 @@ func redriven(t *testing.T) *log {
 	slices.SortFunc(leaves, func(a, b tlog.Hash) int { return bytes.Compare(a[:], b[:]) })
 	l.add(ledger.Record{At: day.Add(72 * time.Hour), Kind: ledger.KindBatch, Batch: []ledger.Batch{{Source: "hcp-prod", Fetched: 3, Redriven: 3, Duplicates: 2, Skipped: 1,
 		Resolved: []ledger.Resolved{{Outcome: ledger.ResolvedDuplicate, Leaves: leaves}, {Outcome: ledger.ResolvedSkipped, Leaves: []tlog.Hash{leaf(3)}}}}}})
+	// It speaks of its own source only.
+	l.source(day.Add(72*time.Hour), "other")
+	l.add(ledger.Record{At: day.Add(73 * time.Hour), Kind: ledger.KindBatch, Batch: []ledger.Batch{{Source: "other", Fetched: 1, Redriven: 1, Skipped: 1,
+		Resolved: []ledger.Resolved{{Outcome: ledger.ResolvedSkipped, Leaves: []tlog.Hash{leaf(1)}}}}}})
 	return l
 }
 

@@ -231,26 +231,29 @@ func (r *reading) dayCounts() []DayCount {
 // A rejectKey is what rejects.csv groups by.
 type rejectKey struct {
 	source, reason string
-	fate
+	fate           ledger.Fate
 }
 
 // rejectGroups collects the rows of rejects.csv from lines in any order.
 type rejectGroups struct {
-	fates map[tlog.Hash]fate
+	fates map[tlog.Hash]ledger.Fate
 	rows  map[rejectKey]RejectGroup
 }
 
 func newRejectGroups(r *reading) rejectGroups {
-	return rejectGroups{r.fates(), map[rejectKey]RejectGroup{}}
+	return rejectGroups{r.state.Fates(), map[rejectKey]RejectGroup{}}
 }
 
 // add counts a reject by its line's leaf.
 func (g rejectGroups) add(r *event.Reject, leaf tlog.Hash) {
 	key := rejectKey{r.Source, r.Reason, g.fates[leaf]}
+	if key.fate.Source != r.Source {
+		key.fate = ledger.Fate{} // a batch speaks of its own source
+	}
 	group, ok := g.rows[key]
 	if !ok {
 		key.source, key.reason = strings.Clone(r.Source), strings.Clone(r.Reason) // r may share memory with a buffer
-		group = RejectGroup{Source: key.source, Reason: key.reason, Outcome: key.outcome, By: key.by, First: r.Received, Last: r.Received}
+		group = RejectGroup{Source: key.source, Reason: key.reason, Outcome: key.fate.Outcome, By: key.fate.Seq, First: r.Received, Last: r.Received}
 	}
 	if r.Received.Before(group.First) {
 		group.First = r.Received

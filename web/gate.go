@@ -50,8 +50,11 @@ func (s *server) gate(next echo.HandlerFunc) echo.HandlerFunc {
 			return s.askToSignIn(c)
 		}
 		if !may.admits(who.Role) {
-			sentence := "This page is not for auditors. Your reports and packs are on the Reports page."
-			if c.Path() == schedulePackPath { // a mail led here
+			sentence := "This page is for administrators of Exhibit."
+			switch {
+			case who.Role == Auditor && c.Path() != schedulePackPath:
+				sentence = "This page is not for auditors. Your reports and packs are on the Reports page."
+			case who.Role == Auditor: // a mail led here
 				sentence = "This page is not for auditors: the link in the mail is for admins and reviewers of Exhibit. " + askForPack
 			}
 			return s.refuse(c, who, fmt.Sprintf("role %s may not %s %s", who.Role, c.Request().Method, c.Path()), sentence)

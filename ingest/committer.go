@@ -21,6 +21,8 @@ type Committer struct {
 	waiting atomic.Int64  // parcels that were handed in and have no receipt yet
 	once    sync.Once
 	err     error // why Run ended; read after stopped is closed
+
+	redrives sync.Mutex // held by the redrive that writes
 }
 
 type submission struct {

@@ -54,10 +54,15 @@ type RedriveResult struct {
 func (r *RedriveResult) Open() uint64 { return r.Rejects + r.Unknown + r.Cut }
 
 // Redrive tries rejects again, one source after the other, and commits what became of
-// them. It can be stopped and started again at any moment.
+// them. It can be stopped and started again at any moment; a second one waits for the
+// first, or both would say what became of the same rejects.
 func (c *Committer) Redrive(ctx context.Context, r Redrive) (RedriveResult, error) {
 	if r.Chunk == 0 {
 		r.Chunk = maxEvents / 8
+	}
+	if !r.DryRun {
+		c.redrives.Lock()
+		defer c.redrives.Unlock()
 	}
 	x := &redriving{Redrive: r, log: c.log, committer: c}
 	err := x.run(ctx)
@@ -199,7 +204,8 @@ func (x *redriving) commit(ctx context.Context, p Parcel) error {
 	p.drop(hopeless)
 	if len(p.retried) > 0 && !x.DryRun {
 		p.Urgent = true // there is nothing more to wait for
-		if _, err := x.committer.Commit(ctx, p); err != nil {
+		// Also when nobody listens any more: the next redrive has to know what came of it.
+		if _, err := x.committer.Commit(context.WithoutCancel(ctx), p); err != nil {
 			return err
 		}
 	}

@@ -20,9 +20,11 @@ import (
 	"exhibit/internal/coverage"
 	"exhibit/internal/engine/enginetest"
 	"exhibit/internal/event"
+	"exhibit/internal/ledger"
 	"exhibit/internal/store"
 
 	"golang.org/x/mod/sumdb/tlog"
+	"golang.org/x/sync/errgroup"
 )
 
 // brokenKind is toyKind that does not know what begins with "new:".
@@ -482,6 +484,61 @@ func TestRedriveUnstorable(t *testing.T) {
 }
 
 func interval(from, to time.Time) coverage.Interval { return coverage.Interval{From: from, To: to} }
+
+// Redrives at the same time say once what became of each reject, also when the one before
+// was given up while its last records were being committed.
+func TestRedrivesAtTheSameTime(t *testing.T) {
+	t.Parallel()
+	w := newSite(t).open()
+	var records []string
+	for i := range 12 {
+		records = append(records, fmt.Sprintf("new:id%d/x/1", i))
+	}
+	w.toys("a", brokenKind(), start(), records...)
+	ctx, giveUp := context.WithCancel(t.Context())
+	defer giveUp()
+	var tried atomic.Uint64
+	var group errgroup.Group
+	for i := range 4 {
+		group.Go(func() error {
+			r := ingest.Redrive{Secret: w.secret, Random: rand.Reader, Chunk: 3}
+			r.KindOf = func(string) (source.Kind, bool) {
+				if i == 0 {
+					giveUp()
+				}
+				return fixedKind(), true
+			}
+			of := t.Context()
+			if i == 0 {
+				of = ctx
+			}
+			result, err := w.committer.Redrive(of, r)
+			tried.Add(result.Tried)
+			if i == 0 && errors.Is(err, context.Canceled) {
+				err = nil
+			}
+			return err
+		})
+	}
+	if err := group.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	if n := tried.Load(); n < 12 {
+		t.Errorf("%d were tried", n)
+	}
+	said := 0
+	head := w.log.Head()
+	for _, r := range head.State.Resolved {
+		said += len(r.Leaves)
+		if r.Outcome != ledger.ResolvedEvent {
+			t.Errorf("the ledger says of %d rejects that each became: %s", len(r.Leaves), r.Outcome)
+		}
+	}
+	if said != 12 {
+		t.Errorf("the ledger says of %d rejects what they became", said)
+	}
+	w.audit()
+}
 
 // A redrive that is handed to the running writer is the same, and is in the diary.
 func TestRedriveByTheRunningWriter(t *testing.T) {

@@ -23,8 +23,8 @@ func linkNext(headers []string) (string, error) {
 			if !isNext(params) {
 				continue
 			}
-			if found != "" && found != address {
-				return "", errors.New("the answer names two next pages")
+			if address == "" || found != "" && found != address {
+				return "", errors.New("the answer names no next page, or two")
 			}
 			found = address
 		}

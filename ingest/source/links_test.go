@@ -19,6 +19,7 @@ func TestLinkNext(t *testing.T) {
 		{[]string{`<b>; rel="next",<b>; rel="next"`}, "b", false},
 		{[]string{`<b>; rel="next"`, `<c>; rel="next"`}, "", true},
 		{[]string{`<b; rel="next"`}, "", true},
+		{[]string{`<>; rel="next", <c>; rel="next"`}, "", true},
 		{[]string{`, ,;<`}, "", true},
 	} {
 		got, err := linkNext(x.headers)

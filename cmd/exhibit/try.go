@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -150,7 +151,7 @@ func fatePrinter(w io.Writer, object bool) func(fate, reason string, e *event.Ev
 			line = append(quoted, '}')
 		case e != nil:
 			line = fmt.Appendf(line[:0], "%-8s %s  %-17s %-7s %s", fate, e.Time.Format(time.RFC3339), e.Section, e.Outcome, e.Action)
-			for _, said := range [][2]string{{"by", e.Actor.ID}, {"name", e.Actor.Name}, {"on", e.Target.ID}, {"from", e.IP}} {
+			for _, said := range [][2]string{{"by", e.Actor.ID}, {"name", cmp.Or(e.Actor.Name, e.Actor.Email)}, {"on", e.Target.ID}, {"from", e.IP}} {
 				if said[1] != "" {
 					line = fmt.Appendf(line, "  %s %q", said[0], said[1])
 				}

@@ -485,6 +485,36 @@ func TestRedriveUnstorable(t *testing.T) {
 
 func interval(from, to time.Time) coverage.Interval { return coverage.Interval{From: from, To: to} }
 
+// A reject that only repeated an event which the store lost later is open again, in the
+// ledger and in the store, and becomes the event.
+func TestRedriveAfterLoss(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	w := s.open()
+	w.toys("a", brokenKind(), start(), "id1/x/1")
+	w.toys("a", brokenKind(), start(), "new:id1/x/1")
+	if got := w.redrive(fixedKind(), false); got != (ingest.RedriveResult{Tried: 1, Duplicates: 1}) {
+		t.Fatalf("got %+v", got)
+	}
+	w.stop()
+	s.exec("ALTER TABLE events DELETE WHERE source = 'a'")
+	w, err := s.tryOpen(accept)
+	if err != nil {
+		t.Fatal(err)
+	}
+	head := w.log.Head()
+	if fates, open := head.State.Fates(), w.rejects(store.RejectsOpen); len(fates) != 0 || open["a not JSON"] != 1 {
+		t.Errorf("the ledger says of %d rejects that they are resolved, open in the store are %v", len(fates), open)
+	}
+	if got := w.redrive(fixedKind(), false); got != (ingest.RedriveResult{Tried: 1, Events: 1}) {
+		t.Errorf("after the loss: got %+v", got)
+	}
+	if open := w.rejects(store.RejectsOpen); len(open) != 0 {
+		t.Errorf("open: %v", open)
+	}
+	w.audit()
+}
+
 // Redrives at the same time say once what became of each reject, also when the one before
 // was given up while its last records were being committed.
 func TestRedrivesAtTheSameTime(t *testing.T) {

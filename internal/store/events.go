@@ -255,9 +255,10 @@ func (db *DB) DeleteSegment(ctx context.Context, seg ledger.SegmentRef) error {
 	if err != nil {
 		return fmt.Errorf("store: delete the rest of segment %s %s %s of batch %d: %w", seg.Source, seg.Day, seg.Section, seg.Seq, err)
 	}
-	// What was told of its rows does not hold any more: rejects that led to them are open again.
-	for _, table := range []string{"resolved", "unmapped"} {
-		if err := db.conn.Exec(ctx, "ALTER TABLE "+db.table(table)+" DELETE WHERE batch = $1 AND source = $2", seg.Seq, seg.Source); err != nil {
+	// What was told of its rows does not hold any more, and rejects are open again as the
+	// ledger has it: all that were resolved since, which may repeat what was lost.
+	for table, batches := range map[string]string{"resolved": "batch >= $1", "unmapped": "batch = $1"} {
+		if err := db.conn.Exec(ctx, "ALTER TABLE "+db.table(table)+" DELETE WHERE "+batches+" AND source = $2", seg.Seq, seg.Source); err != nil {
 			return fmt.Errorf("store: delete from %s of batch %d: %w", table, seg.Seq, err)
 		}
 	}

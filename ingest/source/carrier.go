@@ -106,14 +106,16 @@ func (c *carrier) isRecord(out []Result, r Record, lone bool) bool {
 		switch {
 		case e.TimeBasis == event.BasisReceived,
 			lone && out[i].Claimed == "",
-			whole.Actor != event.Actor{} && whole.Actor != e.Actor,
-			whole.IP != "" && whole.IP != e.IP,
-			whole.Outcome != "" && whole.Outcome != e.Outcome:
+			!says(e.Actor.ID, whole.Actor.ID), !says(e.Actor.Name, whole.Actor.Name), !says(e.Actor.Email, whole.Actor.Email),
+			!says(e.IP, whole.IP), !says(e.Outcome, whole.Outcome):
 			return false
 		}
 	}
 	return len(out) > 0
 }
+
+// says reports whether a part says what the whole does, if it does.
+func says(part, whole string) bool { return whole == "" || part == whole }
 
 // inside reads a record in a carrier, or several. Their events keep the whole of what
 // came.

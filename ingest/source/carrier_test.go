@@ -192,6 +192,14 @@ func TestNoCarrier(t *testing.T) {
 	}
 }
 
+// What is under data may be the record though the whole, by the mapping, says a part of it.
+func TestWholeAgrees(t *testing.T) {
+	r := normalize(t, kind(t, "json"), `{"log_id":"9","data":{"date":"2026-01-02T03:04:05Z","type":"user.login","user_id":"u7","user_name":"ann","ip":"192.0.2.1"}}`)
+	if r.Event.Action != "user.login" || r.Event.Actor.ID != "u7" {
+		t.Errorf("got %+v", r.Event)
+	}
+}
+
 // A record under an unknown name is found though a byte in it is not Unicode.
 func TestLoneMangled(t *testing.T) {
 	r := normalize(t, kind(t, "okta"), `{"x":{"uuid":"1","published":"2026-01-02T03:04:05Z","eventType":"user.session.start","displayMessage":"`+"\xff"+`"}}`)

@@ -181,6 +181,7 @@ func TestNoCarrier(t *testing.T) {
 		{"json", `{"timestamp":"2026-01-02T03:04:05Z","request":{"type":"GET","path":"/"}}`, source.ReasonNoType},
 		{"json", `{"error":{"type":"unauthorized","message":"the token is bad"}}`, source.ReasonNoType},
 		{"hcp-platform", `{"lot":{"description":"a bag","action":"delete"}}`, source.ReasonNoType},
+		{"aws-cloudtrail", `{"event_type":"user.login","username":"bob"}`, source.ReasonNoType},
 		// The end of a record that was torn.
 		{"okta", `reason", "debugContext": {"eventType":"user.session.start"}`, source.ReasonNotJSON},
 		{"okta", `"outcome":1},{"eventType":"user.session.start"}`, source.ReasonNotJSON},

@@ -163,7 +163,7 @@ func (v *trailRecord) action() action {
 	switch {
 	case v.insight.kind != "":
 		return action{"insight", v.insight.kind}
-	case v.name == "" && v.category != "":
+	case v.name == "" && strings.HasPrefix(v.category, "Aws"): // as all types of CloudTrail's own do
 		return action{"event", v.category}
 	}
 	return action{v.source, v.name}

@@ -178,18 +178,20 @@ func (t *trailTarget) resource(f *fields) {
 		f.value()
 		return
 	}
-	var kind string
+	var arn, kind string
 	f.object(func(f *fields, name string) {
 		switch name {
 		case "ARN", "arn":
-			t.arn = f.text()
+			arn = f.text()
 		case "type":
 			kind = f.text()
 		default:
 			f.value()
 		}
 	})
-	t.kind = kind
+	if f.err == nil { // else it is read again, from its beginning
+		t.arn, t.kind = arn, kind
+	}
 }
 
 // parameter reads a member of requestParameters. The parameters that name a target

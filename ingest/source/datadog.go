@@ -9,6 +9,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"exhibit/internal/event"
@@ -69,6 +70,7 @@ const datadogMapping = 1
 type datadogLog struct {
 	rules   *rules
 	readers readers
+	records sync.Pool // of *datadogRecord, which is large
 	mapping uint32
 	shapes  []datadogShape
 	bits    map[string]uint64         // of the members that shapes ask for or that pipelines move
@@ -139,13 +141,21 @@ func (d *datadogLog) normalize(r Record) ([]Result, error) {
 	if len(r.Raw) > MaxRecord {
 		return nil, &RejectError{Reason: ReasonTooLarge}
 	}
-	v := datadogRecord{log: d}
+	v, ok := d.records.Get().(*datadogRecord)
+	if !ok {
+		v = new(datadogRecord)
+	}
+	defer func() {
+		*v = datadogRecord{} // or the record would stay in memory
+		d.records.Put(v)
+	}()
+	v.log = d
 	raw, mangled, err := d.readers.object(r.Raw, v.member)
 	if err != nil {
 		return nil, err
 	}
 	v.settle(raw)
-	out, err := d.inner(&v, r)
+	out, err := d.inner(v, r)
 	if err != nil {
 		return nil, err
 	}
@@ -153,7 +163,7 @@ func (d *datadogLog) normalize(r Record) ([]Result, error) {
 		if v.isEmpty() {
 			return nil, &RejectError{Reason: ReasonNoType, Detail: "it is no log of Datadog: there is neither a message nor attributes"}
 		}
-		out = d.generic(&v, r)
+		out = d.generic(v, r)
 	}
 	for i := range out {
 		e := &out[i].Event
@@ -224,7 +234,7 @@ func (d *datadogLog) generic(v *datadogRecord, r Record) []Result {
 	}
 	c := d.rules.classify(b.action(cmp.Or(v.top.source, v.top.service)))
 	result := b.result()
-	if v.kind == "audit" || v.top.source == "audit" {
+	if (v.kind == "audit" || v.top.source == "audit") && b.says() {
 		result = b.auditResult(v.top.status)
 	}
 	out := []Result{{Unmapped: c.catchAll}}

@@ -121,3 +121,12 @@ func TestDatadogVersion(t *testing.T) {
 		t.Error("the kind has no version")
 	}
 }
+
+// What only calls itself audit, and does not say what was done, has no outcome.
+func TestDatadogNoAudit(t *testing.T) {
+	k := kind(t, "datadog")
+	e := normalize(t, k, `{"id":"1","type":"log","attributes":{"timestamp":"2026-01-02T03:04:05Z","tags":["source:audit"],"attributes":{"foo":"x"}}}`).Event
+	if e.Outcome != event.Unknown {
+		t.Errorf("outcome %s", e.Outcome)
+	}
+}

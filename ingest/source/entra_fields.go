@@ -145,7 +145,7 @@ func (v *entraRecord) party(f *fields, name string) {
 		v.isAudit = true
 		f.embedded(v.initiatedBy)
 	case "targetResources":
-		v.isAudit = true
+		v.isAudit, v.targets = true, 0 // a record is read again when its text is not Unicode
 		f.embeddedArray(v.targetResource)
 	case "auditEventCategory": // of the first schema of diagnostic settings, which has no activityDisplayName
 		v.isAudit = f.value() != ""

@@ -6,8 +6,8 @@ import (
 )
 
 // member reads a member of a record. Some collectors write names in small letters or
-// with underscores, and some stores keep objects as texts. The records of the Events API, which the System Log replaced, have
-// an action, actors and targets.
+// with underscores, and some stores keep objects as texts. The records of the Events
+// API, which the System Log replaced, have an action, actors and targets.
 func (v *oktaRecord) member(f *fields, name string) {
 	switch name {
 	case "uuid", "eventId":
@@ -19,6 +19,7 @@ func (v *oktaRecord) member(f *fields, name string) {
 	case "action":
 		f.object(v.actionMember)
 	case "actors":
+		v.actor = oktaParty{} // as for targets
 		f.array(v.actorElement)
 	case "requestId":
 		v.transaction = f.text()

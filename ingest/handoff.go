@@ -183,7 +183,7 @@ func ImportInto(ctx context.Context, log *Log, c *Committer, diary *Diary, file 
 	}
 	head := log.Head()
 	if _, known := head.State.First(im.Source); !known {
-		d := Declaration{Name: im.Source, Kind: im.Kind}
+		d := Declaration{Name: im.Source, Kind: im.Kind, Pushed: true}
 		if im.Covers != nil {
 			d.Since = im.Covers.From
 		}

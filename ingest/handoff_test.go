@@ -98,6 +98,19 @@ func TestWrongImportsLeaveNoTrace(t *testing.T) {
 	}
 }
 
+// Nobody reads the history of a source that an import made: it is missing, not on its way.
+func TestSourceOfAnImport(t *testing.T) {
+	w, running, _ := handoff(t)
+	im := ingest.Import{Source: "archive", Name: "file", By: "ada"}
+	if _, err := running.Import(t.Context(), strings.NewReader(hcp(1, start(), "create")), im, "hcp-terraform"); err != nil {
+		t.Fatal(err)
+	}
+	head := w.log.Head()
+	if first, ok := head.State.First("archive"); !ok || !first.Pushed {
+		t.Errorf("got %+v, %t", first, ok)
+	}
+}
+
 // What a client sends must not be able to keep an act from being written.
 func TestActsAreWrittenWhateverTheyHold(t *testing.T) {
 	w, running, _ := handoff(t)

@@ -20,6 +20,7 @@ type Declaration struct {
 	Environment string
 	Settle      time.Duration // zero: the kind's
 	Since       time.Time
+	Pushed      bool // it is sent or imported by others: nobody reads its history
 }
 
 // record returns what the ledger keeps of the declaration.
@@ -34,7 +35,7 @@ func (d Declaration) record() ledger.Source {
 	}
 	return ledger.Source{Name: d.Name, Kind: d.Kind.Name, System: d.System, Host: d.Host, Environment: d.Environment,
 		Keeps: int64(d.Kind.Keeps / time.Second), Settle: int64(settle / time.Second), Since: d.Since.UTC(),
-		Abilities: abilities, Mapping: d.Kind.Mapping, Rules: d.Kind.Rules}
+		Abilities: abilities, Mapping: d.Kind.Mapping, Rules: d.Kind.Rules, Pushed: d.Pushed}
 }
 
 // Declare brings the ledger's list of sources up to the configuration: one record
@@ -83,5 +84,5 @@ func sameSource(a, b ledger.Source) bool {
 	}
 	a.Abilities, b.Abilities, a.Since, b.Since = nil, nil, time.Time{}, time.Time{}
 	return a.Name == b.Name && a.Kind == b.Kind && a.System == b.System && a.Host == b.Host &&
-		a.Environment == b.Environment && a.Keeps == b.Keeps && a.Settle == b.Settle && a.Mapping == b.Mapping && a.Rules == b.Rules
+		a.Environment == b.Environment && a.Keeps == b.Keeps && a.Settle == b.Settle && a.Mapping == b.Mapping && a.Rules == b.Rules && a.Pushed == b.Pushed
 }

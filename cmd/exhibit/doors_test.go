@@ -208,6 +208,11 @@ func TestPush(t *testing.T) {
 		}
 	}
 
+	records, err := os.ReadFile(filepath.Join(s.data, "ledger.jsonl"))
+	if n := strings.Count(string(records), `\"pushed\":true`); err != nil || n != len(s.config.Sources) {
+		t.Errorf("the ledger says of %d sources that nobody reads their history, want %d: %v", n, len(s.config.Sources), err)
+	}
+
 	if out, err := s.run(t, "exhibit", "--config", s.path, "token", "revoke", hcpID); err != nil {
 		t.Fatalf("revoke: %v\n%s", err, out)
 	}

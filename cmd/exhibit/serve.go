@@ -193,7 +193,7 @@ func (w *writer) declare(ctx context.Context, only bool) error {
 		if err != nil {
 			return err
 		}
-		list = append(list, ingest.Declaration{Name: s.Name, Kind: kind, System: s.System, Host: s.host(kind), Environment: s.Environment, Settle: settle, Since: since})
+		list = append(list, ingest.Declaration{Name: s.Name, Kind: kind, System: s.System, Host: s.host(kind), Environment: s.Environment, Settle: settle, Since: since, Pushed: !w.polled(s.Name)})
 	}
 	return w.ledger.Declare(ctx, list, only)
 }

@@ -85,7 +85,7 @@ type Batch struct {
 	Resolved   []Resolved `json:"resolved,omitempty"` // rejects of earlier records that are dealt with now
 	Segments   []Segment  `json:"segments,omitempty"`
 	Covers     []Cover    `json:"covers,omitempty"`
-	Cursor     string     `json:"cursor,omitempty"`
+	Cursor     string     `json:"cursor,omitempty"` // where reading goes on, in the words of who reads
 	Objects    *Objects   `json:"objects,omitempty"`
 	Told       *Told      `json:"told,omitempty"`
 }
@@ -169,6 +169,7 @@ type Source struct {
 	Abilities   map[event.Section]string `json:"abilities,omitempty"`
 	Mapping     uint32                   `json:"mapping,omitzero"`
 	Rules       string                   `json:"rules,omitempty"` // SHA-256 of the classification rules, in hex
+	Pushed      bool                     `json:"pushed,omitzero"` // sent or imported by others: nobody reads its history
 }
 
 // A Gap is a person's note about a gap; notes explain a gap, they do not fill it.

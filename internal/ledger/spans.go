@@ -84,7 +84,7 @@ func (s *State) Spans(source string, window coverage.Interval, now time.Time) []
 		take(until(kept), Span{State: Lost})
 	}
 	reachable := Recoverable
-	if !s.caughtUp(source) {
+	if !latest.Pushed && !s.caughtUp(source) {
 		reachable = Backfilling
 	}
 	for _, i := range left {

@@ -27,6 +27,15 @@ func TestSpans(t *testing.T) {
 		}
 		return s
 	}
+	pushed := func() *State {
+		s := state()
+		sent := source
+		sent.Change, sent.Pushed = "changed", true
+		if err := s.Add(s.Next(now, Record{Kind: KindSource, Source: &sent})); err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
 	cover := func(from, to, method string) Cover {
 		return Cover{From: at(from + ":00Z"), To: at(to + ":00Z"), Method: method}
 	}
@@ -38,6 +47,7 @@ func TestSpans(t *testing.T) {
 	}{
 		{"unknown source", state(), "other", "12-30T00 not connected"},
 		{"nothing read yet", state(), "hcp", "12-30T00 before onboarding; 01-01T00 gap, lost; 02-15T12 backfilling until 03-01T12; 03-01T11 pending"},
+		{"nothing sent yet", pushed(), "hcp", "12-30T00 before onboarding; 01-01T00 gap, lost; 02-15T12 gap, recoverable until 03-01T12; 03-01T11 pending"},
 		{"imports and an outage", state(
 			cover("2026-01-01T00:00", "2026-01-20T00:00", Stated),
 			cover("2026-01-21T00:00", "2026-02-20T00:00", Stated),

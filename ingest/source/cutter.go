@@ -77,34 +77,41 @@ func (c *cutter) isPage() bool {
 	return holds(dec, c.wraps)
 }
 
-// holds reports whether the next object of dec has an array under one of the keys.
-// When it has none, the object was read to its end.
-func holds(dec *jsontext.Decoder, wraps []string) bool {
+// holds reports whether the next object of dec has an array under one of the keys, and
+// no member that only a record has. When it has no array, the object was read to its end.
+func holds(dec *jsontext.Decoder, wraps []string) (found bool) {
 	if _, err := dec.ReadToken(); err != nil {
 		return false
 	}
 	for dec.PeekKind() == '"' {
 		name, err := dec.ReadToken()
 		if err != nil {
-			return false
+			return found
 		}
 		key := name.String()
-		if slices.Contains(wraps, key) && dec.PeekKind() == '[' {
-			return true
+		if slices.Contains(wraps, notPage+key) {
+			return false
 		}
 		if inner := under(wraps, key); inner != nil && dec.PeekKind() == '{' {
 			if holds(dec, inner) {
 				return true
 			}
-		} else if dec.SkipValue() != nil {
-			return false
+			continue
+		}
+		found = found || slices.Contains(wraps, key) && dec.PeekKind() == '['
+		if dec.SkipValue() != nil {
+			return found // it is longer than the window
 		}
 	}
 	if dec.PeekKind() == '}' {
 		_, _ = dec.ReadToken() // the end, which was seen
 	}
-	return false
+	return found
 }
+
+// notPage is before the names in Kind.Wraps that only records have: what such an object
+// lists is a part of it. What is around the records of a page is not kept.
+const notPage = "!"
 
 // under returns what wraps says about the object under the key: of "data.events",
 // that is "events" under "data".

@@ -21,7 +21,7 @@ import (
 //	version: 1                         # of the mapping; events carry it
 //	title: Billing
 //	docs: https://billing.example.com/audit
-//	records: [entries, page.entries]   # keys under which pages hold their records
+//	records: [entries, page.entries]   # keys under which pages hold their records; "!verb": what has a verb is no page
 //	fields:                            # names as in the canonical line; the first path with a value counts
 //	  id: id
 //	  time: [created_at, meta.time]

@@ -372,3 +372,29 @@ func TestRecordsZstdWindow(t *testing.T) {
 		t.Errorf("got %d pieces, error %v", len(pieces), err)
 	}
 }
+
+// An object that says what was done is a record, whatever it lists: what is around the
+// records of a page is not kept.
+func TestRecordsNotPages(t *testing.T) {
+	for _, name := range []string{"json", "terracotta"} {
+		k := kind(t, name)
+		for raw, want := range map[string]int{
+			`{"action":"order.update","user":"ann","items":[{"name":"bolt"},{"name":"nut"}]}`:       1,
+			`{"entries":[],"user":"ann","event_type":"user.login"}`:                                 1,
+			`{"took":3,"items":[{"action":"a"},{"action":"b"}],"next":null}`:                        2,
+			`{"action":"a","data":[1]}` + "\n" + `{"action":"b","data":[1]}`:                        2,
+			`{"items":[` + strings.Repeat(`{"action":"a"},`, 9999) + `{"action":"a"}],"next":null}`: 10000,
+		} {
+			n := 0
+			for p, err := range source.Records(strings.NewReader(raw), source.RecordsOptions{Wraps: k.Wraps}) {
+				if err != nil || p.Bad != "" {
+					t.Errorf("%s: %.60s: %s %v", name, raw, p.Bad, err)
+				}
+				n++
+			}
+			if n != want {
+				t.Errorf("%s: %.60s: %d records, want %d", name, raw, n, want)
+			}
+		}
+	}
+}

@@ -87,7 +87,7 @@ type Kind struct {
 	Settings  []Setting
 	Abilities map[event.Section]Ability // one for every section
 	Lacks     []string                  // fields of an event that records of this kind never fill
-	Wraps     []string                  // keys under which the vendor's pages hold their records; of an object in an object, joined with a dot
+	Wraps     []string                  // keys under which the vendor's pages hold their records; of an object in an object, joined with a dot; after a !, one that only records have
 
 	Datadog DatadogLogs // how the kind datadog knows logs of this kind
 

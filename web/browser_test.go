@@ -177,6 +177,25 @@ func TestInChromium(t *testing.T) {
 	}
 }
 
+// TestTokensInChromium makes a token and ends one. Going away and back does not show it
+// again.
+func TestTokensInChromium(t *testing.T) {
+	c := &chromium{ctx: newChromium(t), site: newSite(t), axe: readAxe(t)}
+	c.signIn(t, "ada", "/tokens")
+	c.look(t, "tokens")
+	c.open(t, "tokens-source", "/tokens?source=k8s-prod")
+	c.open(t, "sender", "/sources/k8s-prod")
+	c.do(t, chromedp.Navigate(c.site.url+"/tokens?source=k8s-prod"), chromedp.Click(chromedp.CSS("form[action='/tokens'] button")), chromedp.WaitVisible(chromedp.CSS("code.secret")))
+	c.look(t, "token-made")
+	c.do(t, chromedp.Click(chromedp.CSS("th a, td a[href^='/tokens']")), chromedp.WaitNotPresent(chromedp.CSS("code.secret")))
+	if err := chromedp.Do(c.ctx, chromedp.NavigateBack()); err == nil || !strings.Contains(err.Error(), "ERR_CACHE_MISS") {
+		t.Errorf("back to the token: %v, want a page that was not kept", err)
+	}
+	c.do(t, chromedp.Navigate(c.site.url+"/tokens"), chromedp.Click(chromedp.CSS("details summary")), chromedp.Click(chromedp.CSS("details[open] button")),
+		chromedp.WaitVisible(chromedp.CSS("#list-title")))
+	c.look(t, "token-revoked")
+}
+
 // packAndDownload makes a pack from the report that is open.
 func (c *chromium) packAndDownload(t *testing.T) {
 	t.Helper()

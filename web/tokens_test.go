@@ -21,7 +21,10 @@ func TestTokenIsShownOnce(t *testing.T) {
 
 	last := s.clock.now().AddDate(0, 0, 30).Format(time.DateOnly)
 	a := b.post(t, "/tokens", url.Values{"source": {"k8s-prod"}, "expires": {last}})
-	must(t, a, http.StatusOK, webtest.TokenText, "nothing shows it again", "--data-binary @events.jsonl "+s.url+"/ingest/k8s-prod")
+	must(t, a, http.StatusOK, webtest.TokenText, "nothing shows it again", "Bearer $TOKEN", "--data-binary @events.jsonl "+s.url+"/ingest/k8s-prod")
+	if n := strings.Count(a.body, webtest.TokenText); n != 1 {
+		t.Errorf("the token stands %d times in the answer, also in a command that a shell remembers", n)
+	}
 	if strings.Contains(a.Request.URL.String(), "exh_") || a.Header.Get("Cache-Control") != "no-store" {
 		t.Errorf("the answer is at %s, kept as %q", a.Request.URL, a.Header.Get("Cache-Control"))
 	}

@@ -195,6 +195,9 @@ func (l *Log) settle(s *sourceBatch, item *Item, before *event.Event) error {
 	}
 	s.conflict(item)
 	reject := &event.Reject{Source: e.Source, Received: e.Received, Reason: ReasonConflict, Size: uint64(len(e.Raw)), SHA256: sha256.Sum256([]byte(e.Raw)), Raw: e.Raw}
+	if e.TimeBasis == event.BasisTransport {
+		reject.Transport = e.Time
+	}
 	if _, err := io.ReadFull(l.Random, reject.Salt[:]); err != nil {
 		return fmt.Errorf("ingest: draw salt: %w", err)
 	}

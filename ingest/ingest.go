@@ -180,7 +180,7 @@ func (p *Preparer) reject(r source.Record, why error) error {
 }
 
 func (p *Preparer) keep(r source.Record, why error, size uint64, sum [32]byte) error {
-	reject := event.Reject{Source: p.source, Received: r.Received.UTC(), Reason: source.Reason(why), Size: size, SHA256: sum, Raw: string(r.Raw)}
+	reject := event.Reject{Source: p.source, Received: r.Received.UTC(), Reason: source.Reason(why), Size: size, SHA256: sum, Raw: string(r.Raw), Transport: r.Transport}
 	if _, err := io.ReadFull(p.random, reject.Salt[:]); err != nil {
 		return fmt.Errorf("ingest: draw salt: %w", err)
 	}

@@ -149,7 +149,7 @@ func (x *redriving) group(ctx context.Context, snap store.Snapshot, list []store
 			continue
 		}
 		again := &retried{keys: keys[first:i], leaves: leaves[first:i]}
-		if err := p.retry(source.Record{Raw: []byte(raw), Received: list[first].Received}, again); err != nil {
+		if err := p.retry(source.Record{Raw: []byte(raw), Received: list[first].Received, Transport: list[first].Transport}, again); err != nil {
 			return err
 		}
 	}

@@ -485,6 +485,49 @@ func TestRedriveUnstorable(t *testing.T) {
 
 func interval(from, to time.Time) coverage.Interval { return coverage.Interval{From: from, To: to} }
 
+// A record that has no time of its own keeps the one of its carrier, such as that of its
+// object, when it is tried again.
+func TestRedriveAtTheCarriersTime(t *testing.T) {
+	t.Parallel()
+	w := newSite(t).open()
+	written := start().Add(-48*time.Hour + time.Nanosecond)
+	p := ingest.NewPreparer("a", brokenKind(), w.secret, rand.Reader)
+	for id, carried := range map[string]time.Time{"id1": written, "id2": {}, "id3": time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)} {
+		if err := p.Add(source.Record{Raw: []byte("new:" + id + "/x/1"), Received: start(), Transport: carried}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	parcel := p.Take()
+	parcel.Urgent = true
+	if _, err := w.committer.Commit(t.Context(), parcel); err != nil {
+		t.Fatal(err)
+	}
+	timeless := fixedKind()
+	timeless.Normalize = func(r source.Record) ([]source.Result, error) {
+		out, err := fixedKind().Normalize(r)
+		if err != nil {
+			return nil, err
+		}
+		if e := &out[0].Event; r.Transport.IsZero() {
+			e.TimeBasis = event.BasisReceived
+		} else {
+			e.Time, e.TimeBasis = r.Transport, event.BasisTransport
+		}
+		return out, nil
+	}
+	if got := w.redrive(timeless, false); got != (ingest.RedriveResult{Tried: 3, Events: 3}) {
+		t.Errorf("got %+v", got)
+	}
+	head := w.log.Head()
+	for id, want := range map[string]time.Time{"id1": written, "id2": start(), "id3": start()} {
+		e, _, found, err := w.db.Event(t.Context(), head.Snapshot(), "a", id)
+		if err != nil || !found || !e.Time.Equal(want) {
+			t.Errorf("%s: found %t, %v; its time is %s, want %s", id, found, err, e.Time, want)
+		}
+	}
+	w.audit()
+}
+
 // A reject that only repeated an event which the store lost later is open again, in the
 // ledger and in the store, and becomes the event.
 func TestRedriveAfterLoss(t *testing.T) {

@@ -76,6 +76,8 @@ type Reject struct {
 	Size     uint64
 	SHA256   [32]byte
 	Raw      string // not part of the line
+
+	Transport time.Time // that the carrier gave; zero: none. Not part of the line
 }
 
 // AppendLine appends the reject's line, whose leaf the ledger holds.

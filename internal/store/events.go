@@ -206,13 +206,13 @@ func (db *DB) InsertRejects(ctx context.Context, batch uint64, rejects []*event.
 	if len(rejects) == 0 {
 		return nil
 	}
-	insert, err := db.conn.PrepareBatch(ctx, "INSERT INTO "+db.table("rejects")+" (source, sha256, reason, received, batch, salt, size, raw)")
+	insert, err := db.conn.PrepareBatch(ctx, "INSERT INTO "+db.table("rejects")+" (source, sha256, reason, received, transport, batch, salt, size, raw)")
 	if err != nil {
 		return fmt.Errorf("store: prepare %d rejects of batch %d: %w", len(rejects), batch, err)
 	}
 	defer insert.Close()
 	for _, r := range rejects {
-		err := insert.Append(r.Source, string(r.SHA256[:]), r.Reason, r.Received, batch, string(r.Salt[:]), r.Size, r.Raw)
+		err := insert.Append(r.Source, string(r.SHA256[:]), r.Reason, r.Received, carried(r.Transport), batch, string(r.Salt[:]), r.Size, r.Raw)
 		if err != nil {
 			return fmt.Errorf("store: append reject of batch %d: %w", batch, err)
 		}

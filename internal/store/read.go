@@ -37,7 +37,7 @@ func (db *DB) EachReject(ctx context.Context, snap Snapshot, sources []string, d
 }
 
 func (db *DB) eachReject(ctx context.Context, each func(batch uint64, r *event.Reject) error, where string, args ...any) error {
-	rows, err := db.conn.Query(ctx, "SELECT source, sha256, reason, received, batch, salt, size, raw FROM "+db.table("rejects")+where, args...)
+	rows, err := db.conn.Query(ctx, "SELECT source, sha256, reason, received, transport, batch, salt, size, raw FROM "+db.table("rejects")+where, args...)
 	if err != nil {
 		return fmt.Errorf("store: read rejects: %w", err)
 	}
@@ -46,12 +46,12 @@ func (db *DB) eachReject(ctx context.Context, each func(batch uint64, r *event.R
 		var r event.Reject
 		var batch uint64
 		var sum, salt string
-		if err := rows.Scan(&r.Source, &sum, &r.Reason, &r.Received, &batch, &salt, &r.Size, &r.Raw); err != nil {
+		if err := rows.Scan(&r.Source, &sum, &r.Reason, &r.Received, &r.Transport, &batch, &salt, &r.Size, &r.Raw); err != nil {
 			return fmt.Errorf("store: read rejects: %w", err)
 		}
 		copy(r.SHA256[:], sum)
 		copy(r.Salt[:], salt)
-		r.Received = r.Received.UTC()
+		r.Received, r.Transport = r.Received.UTC(), carriedOf(r.Transport)
 		if err := each(batch, &r); err != nil {
 			return err
 		}

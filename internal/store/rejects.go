@@ -172,7 +172,7 @@ func (db *DB) OpenRejects(ctx context.Context, snap Snapshot, f RejectFilter, af
 }
 
 func (db *DB) storedRejects(ctx context.Context, where string, args ...any) ([]StoredReject, error) {
-	rows, err := db.conn.Query(ctx, "SELECT source, sha256, reason, received, batch, size, salt FROM "+db.table("rejects")+" WHERE "+where, args...)
+	rows, err := db.conn.Query(ctx, "SELECT source, sha256, reason, received, transport, batch, size, salt FROM "+db.table("rejects")+" WHERE "+where, args...)
 	if err != nil {
 		return nil, fmt.Errorf("store: list rejects: %w", err)
 	}
@@ -181,12 +181,12 @@ func (db *DB) storedRejects(ctx context.Context, where string, args ...any) ([]S
 	for rows.Next() {
 		var r StoredReject
 		var sum, salt string
-		if err := rows.Scan(&r.Source, &sum, &r.Reason, &r.Received, &r.Batch, &r.Size, &salt); err != nil {
+		if err := rows.Scan(&r.Source, &sum, &r.Reason, &r.Received, &r.Transport, &r.Batch, &r.Size, &salt); err != nil {
 			return nil, fmt.Errorf("store: list rejects: %w", err)
 		}
 		copy(r.SHA256[:], sum)
 		copy(r.Salt[:], salt)
-		r.Received = r.Received.UTC()
+		r.Received, r.Transport = r.Received.UTC(), carriedOf(r.Transport)
 		list = append(list, r)
 	}
 	if err := rows.Err(); err != nil {
@@ -212,6 +212,22 @@ func (db *DB) Reject(ctx context.Context, snap Snapshot, key RejectKey, bytes ui
 		return r, false, fmt.Errorf("store: read a reject of %s: %w", key.Source, err)
 	}
 	return r, true, nil
+}
+
+// carried is how the time of a carrier is stored: 1970 for none, and for what the column
+// or an event cannot hold.
+func carried(t time.Time) time.Time {
+	if t.Year() < 1970 || t.Year() > 2200 {
+		return time.Unix(0, 0)
+	}
+	return t
+}
+
+func carriedOf(stored time.Time) time.Time {
+	if stored.Equal(time.Unix(0, 0)) {
+		return time.Time{}
+	}
+	return stored.UTC()
 }
 
 // RawRejects returns the bytes of rejects by their keys.

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -36,7 +37,7 @@ func (fewDoors) Answers() []push.Answer {
 }
 
 func (fewDoors) Counts() []push.Count {
-	return []push.Count{{Source: "hcp-prod", Outcome: push.Accepted, N: 70}, {Source: "hcp-prod", Outcome: "spool full", N: 1}, {Outcome: "no token", N: 4}}
+	return []push.Count{{Source: "hcp-prod", Outcome: push.Accepted, N: 70}, {Source: "hcp-prod", Outcome: "spool full", N: 1}, {Outcome: "no token", N: 4}, {Source: "hcp-prod", Outcome: push.Heartbeat, N: 1}}
 }
 
 // What somebody who watches over an installation must be told, over a real store.
@@ -62,7 +63,7 @@ func TestMetrics(t *testing.T) {
 	}
 	full := false
 	g := site.Gauges{Version: "v1", Commit: "c1", Queue: func() int { return 3 }, Doors: fewDoors{}, Spool: func() spool.Status {
-		return spool.Status{Used: 5, Max: 100, Waiting: 2, Full: now(), Left: 90 * time.Second, Lasts: 90 * time.Second}
+		return spool.Status{Used: 5, Max: 100, Waiting: 2, Full: now(), Left: 90 * time.Second, Lasts: 90 * time.Second, Empties: time.Second}
 	}, MinFree: 7, Log: slog.New(slog.DiscardHandler),
 		Free: func() (uint64, error) {
 			if full {
@@ -83,6 +84,17 @@ func TestMetrics(t *testing.T) {
 	} {
 		if !strings.Contains(text, "\n"+want) {
 			t.Errorf("no %s", want)
+		}
+	}
+	docs, err := os.ReadFile("../../docs/metrics.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, line := range strings.Split(text, "\n") {
+		if name, typed := strings.CutPrefix(line, "# TYPE exhibit_"); typed {
+			if name, _, _ = strings.Cut(name, " "); !strings.Contains(string(docs), "\n| `exhibit_"+name+"` |") {
+				t.Errorf("docs/metrics.md does not say what exhibit_%s is", name)
+			}
 		}
 	}
 	for _, private := range []string{"ada@", "Ada", "rita", "Monthly", id} {

@@ -52,11 +52,11 @@ func (r *Report) zeroOf(section event.Section) zero {
 		return z
 	}
 	z.collected(r, able)
-	z.unread(r)
 	if !logs && z.meaning != NotCollected {
 		z.meaning = Part
 		z.text = "none found of what " + and(z.able) + " " + verb(z.able, "logs", "log") + " of it; the rest is not evidenced: " + connect(section)
 	}
+	z.unread(r)
 	return z
 }
 
@@ -66,12 +66,15 @@ func (z *zero) unread(r *Report) {
 	for _, name := range z.able {
 		n += r.Unread[name]
 	}
+	if n == 0 {
+		return
+	}
+	text := "unknown: " + Plural(n, "record", "records") + " received since the period began could not be read; " + z.text
 	switch z.meaning {
 	case NoneProven, NoneHeard, NoneStated:
-		if n > 0 {
-			z.meaning = Unread
-			z.text = "unknown: " + Plural(n, "record", "records") + " received since the period began could not be read; " + z.text + " among the others"
-		}
+		z.meaning, z.text = Unread, text+" among the others"
+	case Part:
+		z.meaning, z.text = Unread, text
 	}
 }
 

@@ -290,3 +290,17 @@ func TestGlob(t *testing.T) {
 		}
 	}
 }
+
+// Also where sources log only a part of it.
+func TestUnreadRecordsHideParts(t *testing.T) {
+	f := framework.Framework{Checks: []framework.Check{{ID: "any", Question: "Any?", Section: "logins", Found: framework.Exceptions}}}
+	b := &book{t: t, unread: map[string]uint64{"a": 1}}
+	b.source(on(1), source("a", "partly: refused ones"))
+	b.covers(on(20), "a", span(10, 15, ledger.Read))
+	r := b.report(f, on(10), on(14), on(20))
+	s, _ := r.SectionNamed("logins")
+	const want = "unknown: 1 record received since the period began could not be read; none found of what a logs of it; the rest is not evidenced: connect an identity provider"
+	if s.Meaning != Unread || s.Text != want || r.Checks[0].Answer != Unknown || r.Checks[0].Text != want {
+		t.Errorf("section %s, %q; check %s, %q", s.Meaning, s.Text, r.Checks[0].Answer, r.Checks[0].Text)
+	}
+}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -88,21 +89,36 @@ func startAfter(prefix, after string) func(as func(any) bool) error {
 		if as(&amazon) && amazon.ContinuationToken == nil {
 			begin := after
 			if amazon.Prefix != nil {
-				begin = strings.TrimSuffix(*amazon.Prefix, prefix) + after
+				begin = root(*amazon.Prefix, prefix) + after
 			}
 			amazon.StartAfter = &begin
 		}
 		var google *storage.Query
 		if as(&google) {
-			google.StartOffset = strings.TrimSuffix(google.Prefix, prefix) + after
+			google.StartOffset = root(google.Prefix, prefix) + after
 		}
 		var azure *container.ListBlobsHierarchyOptions
 		if as(&azure) && azure.Marker == nil {
-			begin := strings.TrimSuffix(*azure.Prefix, prefix) + after
+			begin := root(*azure.Prefix, prefix) + after
 			azure.StartFrom = &begin
 		}
 		return nil
 	}
+}
+
+var escaped = regexp.MustCompile(`__0x([0-9a-f]{1,6})__`)
+
+// root returns what the whole bucket has in front of a prefix. The libraries write
+// some characters of prefixes in another way, which is not that of the objects.
+func root(whole, prefix string) string {
+	whole = escaped.ReplaceAllStringFunc(whole, func(text string) string {
+		code, err := strconv.ParseUint(escaped.FindStringSubmatch(text)[1], 16, 32)
+		if err != nil {
+			return text // the expression lets nothing else through
+		}
+		return string(rune(code))
+	})
+	return strings.TrimSuffix(whole, prefix)
 }
 
 func objectOf(o *blob.ListObject) Object {

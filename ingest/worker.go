@@ -10,6 +10,7 @@ import (
 
 	"exhibit/ingest/source"
 	"exhibit/internal/coverage"
+	"exhibit/internal/event"
 	"exhibit/internal/ledger"
 )
 
@@ -68,7 +69,7 @@ type Worker struct {
 	// Only Run touches these.
 	held     Parcel                       // coverage and duplicates that wait for an hour to gather
 	since    time.Time                    // when held began to gather; zero: it is empty
-	looked   time.Time                    // when covered time was last read again
+	looked   time.Time                    // when covered time was last read again; zero: not known yet
 	tailed   time.Time                    // Window: when the whole settle time was last read again
 	cursor   string                       // Follow: of the newest parcel that is committed or held, see position
 	stuck    []coverage.Interval          // Window: pieces that failed, the last at the end
@@ -193,8 +194,8 @@ func (w *Worker) readSince(ctx context.Context, now time.Time, missing coverage.
 	if err := turn.finish(ctx, now, w.proven(now, answer), told); err != nil {
 		return err
 	}
-	if window.From.Before(missing[0].From) || w.looked.IsZero() {
-		w.looked = now
+	if now.Sub(w.looked) >= lookBackEvery {
+		w.lookedAt(now)
 	}
 	return nil
 }
@@ -218,17 +219,35 @@ const lookBackEvery = 24 * time.Hour
 
 func (w *Worker) lookBackFor() time.Duration { return w.feed.Settle + 2*lookBackEvery }
 
+// lookedAt keeps when covered time was last read again, for the next process as well:
+// it is in the ledger as the cursor of a source that has no other. A kill before that
+// makes the next process look once more.
+func (w *Worker) lookedAt(now time.Time) {
+	w.looked = now
+	w.hold(Parcel{Source: w.feed.Name, Cursor: now.Format(event.TimeFormat)}, now)
+}
+
+// lastLook returns when covered time was last read again. Where nobody knows, it was
+// not longer than a day before time began to be missing.
+func (w *Worker) lastLook(missing time.Time) time.Time {
+	if w.looked.IsZero() {
+		head := w.log.Head()
+		at, err := time.Parse(event.TimeFormat, head.State.Cursor(w.feed.Name))
+		if err != nil {
+			at = missing.Add(-lookBackEvery)
+		}
+		w.looked = at
+	}
+	return w.looked
+}
+
 // lookBack returns from when to read when time is missing from on.
 func (w *Worker) lookBack(now, from time.Time) time.Time {
-	if now.Sub(w.looked) < lookBackEvery {
+	last := w.lastLook(from)
+	if now.Sub(last) < lookBackEvery {
 		return from
 	}
-	// What appeared since the last look is looked for. When that was, a worker that
-	// has just begun does not know: not longer before time began to be missing.
-	last := w.looked
-	if last.IsZero() {
-		last = from.Add(-lookBackEvery)
-	}
+	// What appeared since the last look is looked for.
 	back := now.Add(-w.lookBackFor())
 	if far := last.Add(lookBackEvery - w.lookBackFor()); far.Before(back) {
 		back = far

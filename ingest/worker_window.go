@@ -25,12 +25,13 @@ const (
 func (w *Worker) readPieces(ctx context.Context, now time.Time, missing coverage.Set) error {
 	w.stuck = slices.DeleteFunc(w.stuck, func(s coverage.Interval) bool { return s.To.Before(w.oldest(now)) })
 	ask, whole := w.ask(now, missing)
+	back := w.lookBack(now, ask[0].From)
 	requests, err := w.readInTurn(ctx, cut(ask, w.feed.Kind.Piece), missing)
-	if back := w.lookBack(now, ask[0].From); err == nil && now.Sub(w.looked) >= lookBackEvery {
+	if err == nil && now.Sub(w.looked) >= lookBackEvery {
 		again := coverage.Gaps(coverage.Interval{From: back, To: now}, ask)
 		var more int
 		if more, err = w.readInTurn(ctx, cut(again, w.feed.Kind.Piece), missing); err == nil {
-			w.looked = now
+			w.lookedAt(now)
 		}
 		requests += more
 	}

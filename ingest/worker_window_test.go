@@ -189,3 +189,37 @@ func TestLogSwitchedOff(t *testing.T) {
 	}
 	s.audit()
 }
+
+// What appeared late while nobody could look is found, although programs ended in
+// between and only the first of what is missing could be read by each.
+func TestLateEventAfterRestarts(t *testing.T) {
+	t.Parallel()
+	s, d := newDaybook(t, 12*time.Hour)
+	turn := func(good bool) {
+		t.Helper()
+		if err := s.turn(); (err == nil) != good {
+			t.Fatalf("a turn ended with %v", err)
+		}
+	}
+	turn(true)
+	at := s.clock.now().Add(time.Hour)
+	late := d.Happen(happening{N: 9000, At: at, Seen: at.Add(20 * time.Hour)})
+	for range 9 {
+		s.clock.pass(2 * time.Hour)
+		turn(true)
+	}
+	s.clock.pass(80 * time.Hour)
+	for _, hours := range []time.Duration{40, 64, 76} {
+		s.stop()
+		s.begin(s.site)
+		d.sick = coverage.Interval{From: at.Add(hours * time.Hour), To: at.Add((hours + 1) * time.Hour)}
+		turn(false)
+	}
+	d.sick = coverage.Interval{}
+	turn(true)
+	s.flush()
+	if got := s.stored(simulatedSource, s.log.Head()); got[string(late)] != 1 {
+		t.Errorf("what was 20 h late is stored %d times", got[string(late)])
+	}
+	s.audit()
+}

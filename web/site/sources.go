@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"exhibit/ingest/source"
 	"exhibit/ingest/spool"
 	"exhibit/internal/coverage"
 	"exhibit/internal/event"
@@ -78,12 +79,15 @@ func (s *site) source(ctx context.Context, head store.Head, look reports.Look, c
 	v := views.Source{Name: name, Kind: kind.Name, Title: kind.Title, Docs: kind.Docs, Tenant: strings.Join(tenant, ", "), Health: h.State,
 		Problem: h.Problem, Advice: h.Advice, LastRead: h.LastRead, Heard: h.Method == ledger.Heard, NextRead: h.NextRead, Since: c.Since,
 		Keeps: time.Duration(latest.Keeps) * time.Second, Settle: time.Duration(latest.Settle) * time.Second,
-		Cursor: head.State.Cursor(name), Told: -1, Mapping: latest.Mapping, Rules: latest.Rules, RulesFrom: rulesFrom(&head.State, latest), Zone: s.Zone,
+		Told: -1, Mapping: latest.Mapping, Rules: latest.Rules, RulesFrom: rulesFrom(&head.State, latest), Zone: s.Zone,
 		Counts: views.Counts{Fetched: int64(counts.Fetched), Extra: int64(counts.Extra), Events: int64(counts.Events), Duplicates: int64(counts.Duplicates),
 			Skipped: int64(counts.Skipped), Rejects: int64(counts.Rejects), Expired: int64(counts.Expired), Late: int64(counts.Late), ClockAhead: int64(counts.ClockAhead)}}
 	v.Way, v.Heartbeat = s.way(health, name), h.Heartbeat
 	if v.Heard && s.Spool != nil {
 		v.Spool = spoolView(s.Spool())
+	}
+	if kind.Shape == source.Follow {
+		v.Cursor = head.State.Cursor(name)
 	}
 	if told != nil {
 		v.Told = int64(told.Total)

@@ -2,7 +2,6 @@ package reports
 
 import (
 	"slices"
-	"time"
 
 	"exhibit/internal/ledger"
 )
@@ -22,7 +21,7 @@ func compact(state *ledger.State, sources []string) ledger.State {
 			if !slices.Contains(sources, c.Source) {
 				continue
 			}
-		} else if joins(&out.Covers[n], c) {
+		} else if out.Covers[n].ContinuedBy(c) {
 			out.Covers[n].To, out.Covers[n].Place = c.To, c.Place
 			continue
 		}
@@ -30,15 +29,4 @@ func compact(state *ledger.State, sources []string) ledger.State {
 		out.Covers = append(out.Covers, *c)
 	}
 	return out
-}
-
-// joins reports whether b continues a. How far collection was behind the present is
-// not lost by it: State.Spans tells from the least distance whether a source had
-// ever caught up.
-func joins(a, b *ledger.CoverAt) bool {
-	if a.Method == ledger.Stated || a.Method != b.Method || b.From.After(a.To) || b.From.Before(a.From) || b.To.Before(a.To) {
-		return false
-	}
-	behind := b.At.Sub(b.To)
-	return behind <= 2*time.Hour || behind <= a.At.Sub(a.To)
 }

@@ -27,7 +27,7 @@ func TestCompactKeepsWhatCoversSay(t *testing.T) {
 				at = to
 			}
 			state.Covers = append(state.Covers, ledger.CoverAt{Place: ledger.Place{At: at}, Source: []string{"a", "a", "b"}[r.IntN(3)],
-				Cover: ledger.Cover{From: from, To: to, Method: []string{ledger.Read, ledger.Read, ledger.Heard, ledger.Stated}[r.IntN(4)]}})
+				Cover: ledger.Cover{From: from, To: to, Method: []string{ledger.Read, ledger.Read, ledger.Heard, ledger.Stated}[r.IntN(4)], Basis: []string{"", "digests"}[r.IntN(2)]}})
 		}
 		short := compact(&state, []string{"a"})
 		now := at.Add(time.Duration(r.IntN(30*24)) * time.Hour)
@@ -40,8 +40,24 @@ func TestCompactKeepsWhatCoversSay(t *testing.T) {
 				t.Fatalf("%s: %v, want %v", method, got, want)
 			}
 		}
+		for _, basis := range []string{"", "digests"} {
+			if got, want := readBy(&short, basis), readBy(&state, basis); !slices.Equal(got, want) {
+				t.Fatalf("known by %q: %v, want %v", basis, got, want)
+			}
+		}
 		if len(short.Coverage("b")) > 0 {
 			t.Fatal("a source that nobody asked for is there")
 		}
 	}
+}
+
+// readBy is what was read of a in one way.
+func readBy(s *ledger.State, basis string) coverage.Set {
+	var list []coverage.Interval
+	for _, c := range s.Covers {
+		if c.Source == "a" && c.Method == ledger.Read && c.Basis == basis {
+			list = append(list, c.Interval())
+		}
+	}
+	return coverage.Of(list...)
 }

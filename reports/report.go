@@ -254,6 +254,8 @@ func difference(a, b ledger.Source) string {
 	}
 	add("mapping", fmt.Sprint(a.Mapping), fmt.Sprint(b.Mapping))
 	add("rules", shortHash(a.Rules), shortHash(b.Rules))
+	history := map[bool]string{true: "read by nobody"}
+	add("history", history[a.Pushed], history[b.Pushed])
 	for _, section := range event.Sections() {
 		add("ability "+string(section), a.Abilities[section], b.Abilities[section])
 	}

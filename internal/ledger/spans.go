@@ -127,6 +127,18 @@ func (s *State) settled(source string, now time.Time) time.Time {
 // uncommitted is how long coverage may wait until it is committed, and a while.
 const uncommitted = 2 * time.Hour
 
+// ContinuedBy reports whether b goes on where c ends, or later within it, and is known in
+// the same way: the two may be kept as one, with the end and the place of b. How far
+// collection was behind the present is not lost by it: Spans tells from the least
+// distance whether a source had ever caught up.
+func (c *CoverAt) ContinuedBy(b *CoverAt) bool {
+	if c.Method == Stated || c.Method != b.Method || c.Basis != b.Basis || b.From.After(c.To) || b.From.Before(c.From) || b.To.Before(c.To) {
+		return false
+	}
+	behind := b.At.Sub(b.To)
+	return behind <= uncommitted || behind <= c.At.Sub(c.To)
+}
+
 // caughtUp reports whether collection of the source ever reached its present:
 // until then what is missing is its first history.
 func (s *State) caughtUp(source string) bool {

@@ -185,19 +185,11 @@ func (r *reading) mergeCovers(index int) {
 				break
 			}
 		}
-		if last >= 0 && joins(kept[last], c) {
+		if last >= 0 && kept[last].ContinuedBy(&c) {
 			kept[last].To, kept[last].Place = c.To, c.Place
 			continue
 		}
 		kept = append(kept, c)
 	}
 	r.state.Covers = kept
-}
-
-func joins(a, b ledger.CoverAt) bool {
-	if a.Method == ledger.Stated || a.Method != b.Method || a.Basis != b.Basis || b.From.After(a.To) || b.From.Before(a.From) || b.To.Before(a.To) {
-		return false
-	}
-	behind := b.At.Sub(b.To)
-	return behind <= 2*time.Hour || behind <= a.At.Sub(a.To)
 }

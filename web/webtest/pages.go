@@ -223,6 +223,8 @@ func (s Sources) List(context.Context) ([]views.Source, error) {
 	okta.Counts = views.Counts{Fetched: 43_011, Events: 42_719, Duplicates: 292}
 	kube.Name, kube.Kind, kube.Title, kube.Tenant = "k8s-prod", "kubernetes", "Kubernetes", "cluster prod-eu-1"
 	kube.Health, kube.LastRead, kube.LastEvent, kube.Since, kube.Covered = views.Reading, d.At.Add(-3*time.Second), d.At.Add(-3*time.Second), dayOf(d.At).Add(-75*day), d.At.Add(-time.Minute)
+	hcp.Way, okta.Way = views.Polled, views.Polled
+	kube.Way, kube.Heard, kube.Heartbeat, kube.Spool = views.Pushed, true, time.Hour, &views.Spool{Used: 3 << 20, Max: 4 << 30, Waiting: 812, Lasts: 31 * time.Hour}
 	kube.Counts = views.Counts{Fetched: 530_112, Extra: 12, Events: 528_977, Duplicates: 40, Skipped: 1_107}
 	return []views.Source{hcp, okta, kube}, nil
 }

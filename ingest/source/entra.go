@@ -185,9 +185,9 @@ func logOf(category string) string {
 }
 
 // signedIn reports whether an object that does not say what it is is a sign-in. Much
-// else in the directory was created at some time.
+// else in the directory was created at some time, and much of that names an application.
 func (v *entraRecord) signedIn() bool {
-	return v.created != "" && (v.hasStatus || cmp.Or(v.code, v.ip, v.app, v.appName, v.resource, v.correlation) != "") ||
+	return v.created != "" && (v.hasStatus || cmp.Or(v.code, v.ip, v.correlation) != "") ||
 		v.principalName != "" && (v.result != "" || v.stamp != "" && v.code != "")
 }
 

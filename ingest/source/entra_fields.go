@@ -49,8 +49,8 @@ func (v *entraRecord) member(f *fields, name string) {
 		f.embedded(v.property)
 	case "event", "body": // Splunk, Event Hubs
 		f.embedded(v.carried)
-	case "status": // also in Log Analytics, as text
-		v.hasStatus = true
+	case "status": // also in Log Analytics, as text; a word is the status of something else
+		v.hasStatus = f.kind() != '"'
 		f.embedded(v.status)
 	default:
 		v.property(f, name)
@@ -95,7 +95,7 @@ func (v *entraRecord) property(f *fields, name string) {
 	case "errorCode":
 		v.code = f.text()
 	case "status", "provisioningStatusInfo":
-		v.hasStatus = true
+		v.hasStatus = v.hasStatus || f.kind() != '"'
 		f.object(v.status)
 	case "createdDateTime":
 		v.created = f.text()
@@ -163,6 +163,7 @@ func (v *entraRecord) party(f *fields, name string) {
 }
 
 func (v *entraRecord) status(f *fields, name string) {
+	v.hasStatus = true
 	switch lowerFirst(name) {
 	case "errorCode":
 		v.code = f.text()

@@ -125,3 +125,17 @@ func TestPages(t *testing.T) {
 		}
 	}
 }
+
+// What the directory holds was created at some time, too, and is no sign-in.
+func TestEntraNoSignIns(t *testing.T) {
+	k := kind(t, "entra-id")
+	for _, raw := range []string{
+		`{"id":"i1","createdDateTime":"2026-01-02T03:04:05Z","status":"PendingAcceptance","invitedUserEmailAddress":"ada@example.com"}`,
+		`{"id":"s1","appId":"a1","appDisplayName":"Payroll","createdDateTime":"2026-01-02T03:04:05Z","servicePrincipalType":"Application"}`,
+		`{"id":"g1","createdDateTime":"2026-01-02T03:04:05Z","principalDisplayName":"Ada","resourceDisplayName":"Microsoft Graph"}`,
+	} {
+		if out, err := k.Normalize(source.Record{Raw: []byte(raw), Received: received}); err == nil || source.Reason(err) != source.ReasonNoType {
+			t.Errorf("%s: got %d events, %v", raw, len(out), err)
+		}
+	}
+}

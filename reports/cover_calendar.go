@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strconv"
 	"time"
+
+	"exhibit/reports/words"
 )
 
 // A month is one row of a source's calendar.
@@ -43,27 +45,7 @@ func (d *Day) mark() string {
 }
 
 // sign marks a state that is not simply covered.
-func (d *Day) sign() string {
-	switch d.State {
-	case Silent:
-		return "○"
-	case Pending:
-		return "…"
-	case Backfilling:
-		return "›"
-	case NotConnected:
-		return "–"
-	case Expired:
-		return "−"
-	case Recoverable:
-		return "!"
-	case Lost:
-		return "×"
-	case Altered:
-		return "≠"
-	}
-	return ""
-}
+func (d *Day) sign() string { return words.DayState(string(d.State)).Mark }
 
 func (d *Day) class() string {
 	if d == nil {
@@ -98,56 +80,6 @@ func brief(n uint64) string {
 }
 
 // StateText is the name of a state as people read it.
-func StateText(s DayState) string {
-	switch s {
-	case Read:
-		return "covered, read"
-	case Heard:
-		return "covered, heard"
-	case Stated:
-		return "covered, stated"
-	case Silent:
-		return "covered, silent"
-	case Recoverable:
-		return "gap, recoverable"
-	case Lost:
-		return "gap, lost"
-	case Before:
-		return "before onboarding"
-	case Expired:
-		return "expired by policy"
-	case NotConnected:
-		return "not connected"
-	}
-	return string(s)
-}
+func StateText(s DayState) string { return words.DayState(string(s)).Title }
 
-func explain(s DayState) string {
-	switch s {
-	case Read:
-		return "polled to the end: none means none"
-	case Heard:
-		return "pushed while the path was alive"
-	case Stated:
-		return "imported; a person stated the period"
-	case Silent:
-		return "collected, no events, though this weekday usually has some: look"
-	case Pending:
-		return "not settled yet"
-	case Backfilling:
-		return "first history still being read"
-	case Recoverable:
-		return "not collected; the source can still give it"
-	case Lost:
-		return "not collected; beyond what the source keeps"
-	case Before:
-		return "older than the start of this source"
-	case Expired:
-		return "deleted by a rule that the ledger recorded"
-	case Altered:
-		return "rows no longer match the ledger"
-	case NotConnected:
-		return "no such source"
-	}
-	return ""
-}
+func explain(s DayState) string { return words.DayState(string(s)).Explain }

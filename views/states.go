@@ -1,87 +1,15 @@
 package views
 
+import "exhibit/reports/words"
+
 // title is the name of a state as people read it.
-func (s DayState) title() string {
-	switch s {
-	case Read:
-		return "covered, read"
-	case Heard:
-		return "covered, heard"
-	case Stated:
-		return "covered, stated"
-	case Silent:
-		return "covered, silent"
-	case Pending:
-		return "pending"
-	case Backfilling:
-		return "backfilling"
-	case Recoverable:
-		return "gap, recoverable"
-	case Lost:
-		return "gap, lost"
-	case Before:
-		return "before onboarding"
-	case Expired:
-		return "expired by policy"
-	case Altered:
-		return "altered"
-	case NotConnected:
-		return "not connected"
-	}
-	return string(s)
-}
+func (s DayState) title() string { return words.DayState(string(s)).Title }
 
 // explain says what a state means.
-func (s DayState) explain() string {
-	switch s {
-	case Read:
-		return "polled to the end; no events means that there were none"
-	case Heard:
-		return "pushed to us while the path was alive"
-	case Stated:
-		return "imported from a file that a person stated to be complete"
-	case Silent:
-		return "collected without an event, though this source usually has some: look"
-	case Pending:
-		return "too recent to be settled"
-	case Backfilling:
-		return "first history is still being read"
-	case Recoverable:
-		return "not collected; the vendor still has it: Exhibit fetches it, or where events are pushed, an import does"
-	case Lost:
-		return "not collected and beyond what the source keeps; an import can still fill it"
-	case Before:
-		return "older than the start of this source"
-	case Expired:
-		return "deleted by a retention rule that the ledger recorded"
-	case Altered:
-		return "rows no longer match the ledger"
-	case NotConnected:
-		return "no such source is connected"
-	}
-	return ""
-}
+func (s DayState) explain() string { return words.DayState(string(s)).Explain }
 
 // mark is the sign of a state for those who do not see its colour.
-func (s DayState) mark() string {
-	switch s {
-	case Silent:
-		return "○"
-	case Pending:
-		return "…"
-	case Backfilling:
-		return "›"
-	case Recoverable:
-		return "!"
-	case Lost:
-		return "×"
-	case Altered:
-		return "Δ"
-	case Expired:
-		return "−"
-	}
-	return ""
-}
+func (s DayState) mark() string { return words.DayState(string(s)).Mark }
 
 // states lists the states in the order of the legend.
 func states() []DayState {

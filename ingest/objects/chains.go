@@ -190,7 +190,7 @@ func (t *turn) hours() []ledger.Cover {
 func (t *turn) digestsEverywhere(places map[string][]string) bool {
 	everywhere := true
 	for _, place := range slices.Sorted(maps.Keys(t.past.files)) {
-		if places[place] != nil {
+		if places[place] != nil || t.past.files[place].To.Before(t.feed.Since) {
 			continue
 		}
 		everywhere = false
@@ -230,6 +230,9 @@ func (t *turn) provenIn(place string, names []string, all coverage.Interval) cov
 	}
 	files, logged := t.past.files[place]
 	before := coverage.Interval{From: all.From, To: known.From}
+	if before.From.Before(t.feed.Since) {
+		before.From = t.feed.Since
+	}
 	switch {
 	case before.Empty():
 	case logged && files.From.Before(known.From.Truncate(time.Minute)):

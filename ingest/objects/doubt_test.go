@@ -96,6 +96,29 @@ func TestRegionWithoutDigests(t *testing.T) {
 	s.wants(ingest.Alarm, "there are log files since 2026-03-10 01:30Z and digests since 2026-03-10 06:00Z only")
 }
 
+// Log files from before the required time show that there was something to log: a chain
+// that begins later does not show that there was nothing until then.
+func TestRegionWithDigestsAfterSince(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, "aws-cloudtrail", directory(t))
+	start := noon().Add(-12 * time.Hour)
+	s.feed.Since = start.Add(2 * time.Hour)
+	s.restart()
+	s.trail("eu-central-1", trailKey(t)).silent(start, 12)
+	other, gone := s.trail("us-east-1", trailKey(t)), s.trail("us-west-2", trailKey(t))
+	for _, r := range []*trail{other, gone} {
+		r.deliver(start.Add(110*time.Minute), call(r.region, start.Add(100*time.Minute), "CreateUser"))
+		r.files = nil
+	}
+	other.silent(start.Add(6*time.Hour), 6)
+	for range 2 {
+		s.turn()
+		s.covered("2026-03-10T06:00", "2026-03-10T11:00")
+		s.wants(ingest.Alarm, "us-east-1: there are log files since 2026-03-10 01:50Z and digests since 2026-03-10 06:00Z only")
+		s.restart()
+	}
+}
+
 // Between a chain that has ended and one that begins nothing is proven, and nothing
 // is when all have ended.
 func TestNoChainBetween(t *testing.T) {

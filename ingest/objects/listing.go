@@ -185,7 +185,7 @@ func (t *turn) dated(ctx context.Context, folder string, take func(entry) error)
 		}
 		if t.feed.Kind.Layout.Digests {
 			e.chain, _, _ = source.IsDigest(o.Key)
-			t.past.file(o.Key, t.feed.Since)
+			t.past.file(o.Key)
 		}
 		if err := take(e); err != nil {
 			return err

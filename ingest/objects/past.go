@@ -55,12 +55,12 @@ func (w *Worker) loadPast(ctx context.Context) error {
 			p.chains[name] = span(p.chains[name], i)
 		}
 	}
-	files, err := w.db.LogFiles(ctx, snap, w.feed.Name, w.feed.Since)
+	files, err := w.db.LogFiles(ctx, snap, w.feed.Name)
 	if err != nil {
 		return err
 	}
 	for _, key := range files {
-		p.file(key, w.feed.Since)
+		p.file(key)
 	}
 	w.past = p
 	return nil
@@ -85,13 +85,14 @@ func span(a, b coverage.Interval) coverage.Interval {
 // ACCOUNT_CloudTrail_REGION_TIME_UNIQUE.json.gz
 var logFile = regexp.MustCompile(`^([0-9]{12})_CloudTrail_([a-z0-9-]+)_([0-9]{8}T[0-9]{4}Z)_`)
 
-// file notes a log file, by its place: account and region.
-func (p *past) file(key string, since time.Time) {
+// file notes a log file, by its place: account and region. Those from before the required
+// time show that there was something to log.
+func (p *past) file(key string) {
 	m := logFile.FindStringSubmatch(path.Base(key))
 	if m == nil {
 		return
 	}
-	if at, err := time.Parse("20060102T1504Z", m[3]); err == nil && !at.Before(since) {
+	if at, err := time.Parse("20060102T1504Z", m[3]); err == nil {
 		place := m[1] + " " + m[2]
 		p.files[place] = span(p.files[place], coverage.Interval{From: at, To: at})
 	}

@@ -160,13 +160,12 @@ func (db *DB) Digests(ctx context.Context, snap Snapshot, source string) (map[st
 }
 
 // LogFiles returns the keys of the first and the last log file of CloudTrail of each
-// account and region that are stored for a source, by the time that their names say,
-// of those from since on.
-func (db *DB) LogFiles(ctx context.Context, snap Snapshot, source string, since time.Time) ([]string, error) {
+// account and region that are stored for a source, by the time that their names say.
+func (db *DB) LogFiles(ctx context.Context, snap Snapshot, source string) ([]string, error) {
 	const written = "extract(key, '_([0-9]+T[0-9]+Z)_[^/]*$')"
 	return db.texts(ctx, "SELECT arrayJoin([argMin(key, "+written+"), argMax(key, "+written+")]) FROM "+db.table("objects")+
-		" WHERE source = $1 AND position(key, '_CloudTrail_') > 0 AND "+written+" >= $2 AND "+snap.where()+
-		" GROUP BY extract(key, '([0-9]+_CloudTrail_[a-z0-9-]+)_[^/]*$')", source, since.UTC().Format("20060102T1504Z"))
+		" WHERE source = $1 AND position(key, '_CloudTrail_') > 0 AND "+written+" != '' AND "+snap.where()+
+		" GROUP BY extract(key, '([0-9]+_CloudTrail_[a-z0-9-]+)_[^/]*$')", source)
 }
 
 // ObjectNotes returns the notes of the objects of a source that begin with a text.

@@ -182,6 +182,7 @@ func TestNoCarrier(t *testing.T) {
 		{"json", `{"error":{"type":"unauthorized","message":"the token is bad"}}`, source.ReasonNoType},
 		{"hcp-platform", `{"lot":{"description":"a bag","action":"delete"}}`, source.ReasonNoType},
 		{"aws-cloudtrail", `{"event_type":"user.login","username":"bob"}`, source.ReasonNoType},
+		{"okta", ` {`, source.ReasonNotJSON},
 		// The end of a record that was torn.
 		{"okta", `reason", "debugContext": {"eventType":"user.session.start"}`, source.ReasonNotJSON},
 		{"okta", `"outcome":1},{"eventType":"user.session.start"}`, source.ReasonNotJSON},

@@ -93,7 +93,7 @@ func objectText(f *fields) string {
 // beginning of a record that was torn: a name, or the end of another object.
 func areWords(b []byte) bool {
 	b = bytes.TrimRight(b, " \t")
-	return b[0] != '[' && !bytes.HasSuffix(b, []byte(`":`)) && bytes.IndexByte(b, '}') < 0
+	return len(b) > 0 && b[0] != '[' && !bytes.HasSuffix(b, []byte(`":`)) && bytes.IndexByte(b, '}') < 0
 }
 
 // quotedRecord returns the record that was written as a text, which some stores do.

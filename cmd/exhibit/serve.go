@@ -6,12 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"maps"
 	"net"
 	"net/http"
 	"net/netip"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 
@@ -286,36 +284,4 @@ func (w *writer) pages(maker *reports.Maker, packs *reports.Packs, states health
 		Overview: pages.Overview, Reports: pages.Reports, Packs: pages.Packs, Coverage: pages.Coverage, Sources: pages.Sources, Events: pages.Events, Rejects: pages.Rejects, Tokens: pages.Tokens,
 		Audit: acts{w.diary}, Schedules: pages.Schedules(), Metrics: metrics,
 		Log: w.log, Now: time.Now, Rand: rand.Reader, Client: &http.Client{Timeout: 20 * time.Second}})
-}
-
-// health tells the pages how the workers are doing.
-type health []interface{ Status() ingest.Status }
-
-// Health makes health a site.Health.
-func (h health) Health(context.Context) []site.SourceHealth {
-	states := map[string]views.Health{ingest.Idle: views.OK, ingest.Reading: views.Reading, ingest.Backoff: views.BackingOff,
-		ingest.Rejected: views.TokenRejected, ingest.Stopped: views.Stopped, ingest.Unheard: views.Unheard, ingest.Alarm: views.Alarm}
-	var list []site.SourceHealth
-	for _, w := range h {
-		s := w.Status()
-		if s.Name == "" {
-			continue // nothing ever came
-		}
-		list = append(list, site.SourceHealth{Source: s.Name, State: states[s.State], Problem: s.Problem, Advice: s.Note, LastRead: s.Read, NextRead: s.Next, Uncommitted: s.Uncommitted, Method: s.Method, Heartbeat: s.Heartbeat})
-	}
-	return list
-}
-
-// acts keeps what people do on pages in the diary.
-type acts struct{ diary *ingest.Diary }
-
-// Record makes acts a web.Audit.
-func (a acts) Record(ctx context.Context, x web.Action) error {
-	var details []string
-	for _, name := range slices.Sorted(maps.Keys(x.Details)) {
-		details = append(details, name+": "+x.Details[name])
-	}
-	return a.diary.Write(ctx, source.Act{Action: x.Name, Outcome: x.Outcome, IP: x.IP, UserAgent: x.UserAgent, RequestID: x.RequestID,
-		Actor:  source.Party{Type: x.Actor.Type, ID: x.Actor.ID, Name: x.Actor.Name, Email: x.Actor.Email},
-		Target: source.Party{Type: x.Target.Type, ID: x.Target.ID, Name: x.Target.Name}, Reason: strings.Join(details, "; ")})
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/url"
 	"os"
-	"path/filepath"
 	"strings"
 	"time"
 
@@ -136,13 +135,4 @@ func trySourceBucket(ctx context.Context, s *installation, c Source) (err error)
 		return err
 	}
 	return nil
-}
-
-// bucketPaths makes the paths of key files meant from where the configuration is.
-func (c *Config) bucketPaths(dir string) {
-	for _, s := range c.Sources {
-		if path := s.Settings["public_keys_file"]; path != "" && !filepath.IsAbs(path) {
-			s.Settings["public_keys_file"] = filepath.Join(dir, path)
-		}
-	}
 }

@@ -176,11 +176,11 @@ func (sourcesCmd) Run() error {
 			if s.Secret {
 				name += "_file or " + s.Name + "_env"
 			}
-			fmt.Fprintf(w, "   setting\t%s\t%s\t%s\n", name, s.Default, s.Doc)
+			fmt.Fprintf(w, "   setting\t%s\t%s\t%s\t%s\n", name, s.Wants(), s.Default, s.Help())
 		}
 		for _, section := range event.Sections() {
 			if a, ok := k.Abilities[section]; ok {
-				fmt.Fprintf(w, "   can prove\t%s\t\t%s\n", section, a)
+				fmt.Fprintf(w, "   can prove\t%s\t\t\t%s\n", section, a)
 			}
 		}
 		if err := w.Flush(); err != nil {

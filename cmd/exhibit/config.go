@@ -151,7 +151,6 @@ func LoadConfig(path string) (c Config, err error) {
 		c.Data = filepath.Join(filepath.Dir(path), c.Data)
 	}
 	c.Mail.mailPaths(filepath.Dir(path))
-	c.bucketPaths(filepath.Dir(path))
 	c.kindPaths(filepath.Dir(path))
 	if err := c.check(); err != nil {
 		return Config{}, fmt.Errorf("configuration %s: %w", path, err)

@@ -64,15 +64,28 @@ func readMapping(path string) (*source.Mapping, error) {
 	return m, nil
 }
 
-// kindPaths makes the paths of rules and mappings meant from where the file is.
+// kindPaths makes the paths of rules, mappings and other files of sources meant from
+// where the configuration is.
 func (c *Config) kindPaths(dir string) {
-	from := func(path *string) {
-		if *path != "" && !filepath.IsAbs(*path) {
-			*path = filepath.Join(dir, *path)
+	from := func(path string) string {
+		if path == "" || filepath.IsAbs(path) {
+			return path
 		}
+		return filepath.Join(dir, path)
 	}
-	from(&c.Rules)
+	c.Rules = from(c.Rules)
+	known := source.Kinds()
 	for i := range c.Sources {
-		from(&c.Sources[i].Map)
+		s := &c.Sources[i]
+		s.Map = from(s.Map)
+		kind, err := source.Lookup(known, s.Kind)
+		if err != nil {
+			continue // the check of the configuration says so
+		}
+		for _, setting := range kind.Settings {
+			if path := s.Settings[setting.Name]; path != "" && setting.Type == source.File {
+				s.Settings[setting.Name] = from(path)
+			}
+		}
 	}
 }

@@ -25,7 +25,7 @@ func cloudTrail() Kind {
 		Rules:   c.rules.hash,
 		Layout:  trailLayout(),
 		Settings: []Setting{
-			{Name: "public_keys_file", Doc: "of a source with a bucket: file with what 'aws cloudtrail list-public-keys' prints for the trail's regions, or PEM; without it the signatures of digests are not checked"},
+			{Name: "public_keys_file", Type: File, Doc: "of a source with a bucket: file with what 'aws cloudtrail list-public-keys' prints for the trail's regions, or PEM; without it the signatures of digests are not checked"},
 			{Name: "ended_chains", Doc: "of a source with a bucket: chains of digests that have ended for good, as its page names them, separated by commas"},
 		},
 		Abilities: map[event.Section]Ability{

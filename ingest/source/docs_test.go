@@ -190,9 +190,9 @@ func kindFacts(k *source.Kind) string {
 			if s.Required {
 				value = "required"
 			}
-			rows = append(rows, []string{name, orDash(value), s.Doc})
+			rows = append(rows, []string{name, s.Wants(), orDash(value), s.Help()})
 		}
-		b.WriteString(tableOf([]string{"Setting", "Default", "What it is"}, rows) + "\n")
+		b.WriteString(tableOf([]string{"Setting", "Type", "Default", "What it is"}, rows) + "\n")
 	}
 	var rows [][]string
 	for _, s := range event.Sections() {

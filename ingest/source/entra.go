@@ -3,6 +3,8 @@ package source
 import (
 	"cmp"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -24,13 +26,13 @@ func entraID() Kind {
 		Shape:  Window,
 		Piece:  4 * time.Hour, // a list of hundreds of thousands is cut off by throttling before its end
 		Settings: []Setting{
-			{Name: "feed", Required: true, Doc: "one of directory-audits, sign-ins (interactive), sign-ins-non-interactive, sign-ins-service-principals, sign-ins-managed-identities; " +
+			{Name: "feed", Values: slices.Sorted(maps.Keys(entraFeeds())), Required: true, Doc: "which of its logs; sign-ins are the interactive ones; " +
 				"all but the first need Entra ID P1 or P2: then set the source's keeps to 720h"},
 			{Name: "tenant", Required: true, Doc: "id or domain of the tenant"},
 			{Name: "client_id", Required: true, Doc: "id of the app registration, which has the application permission AuditLog.Read.All (and Directory.Read.All for sign-ins)"},
 			{Name: "client_secret", Required: true, Secret: true, Doc: "client secret of the app registration"},
-			{Name: "url", Default: "https://graph.microsoft.com", Doc: "where Microsoft Graph is; https://graph.microsoft.us for US Government"},
-			{Name: "login_url", Default: "https://login.microsoftonline.com", Doc: "where tokens are given; https://login.microsoftonline.us for US Government"},
+			{Name: "url", Type: URL, Default: "https://graph.microsoft.com", Doc: "where Microsoft Graph is; https://graph.microsoft.us for US Government"},
+			{Name: "login_url", Type: URL, Default: "https://login.microsoftonline.com", Doc: "where tokens are given; https://login.microsoftonline.us for US Government"},
 			budgetSetting(entraPerHour),
 		},
 		Mapping: entraMapping,

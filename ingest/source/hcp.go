@@ -25,9 +25,9 @@ func hcpTerraform() Kind {
 		Settings: []Setting{
 			{Name: "token", Required: true, Secret: true,
 				Doc: "audit trail token or organization token of the organization; user and team tokens are refused by HCP Terraform"},
-			{Name: "url", Default: "https://app.terraform.io",
+			{Name: "url", Type: URL, Default: "https://app.terraform.io",
 				Doc: "where the API is; https://app.eu.terraform.io for organizations in HCP Europe"},
-			{Name: "page_size", Default: "1000", Doc: "events asked for at a time"},
+			{Name: "page_size", Type: Number, Default: "1000", Doc: "events asked for at a time"},
 		},
 		Abilities: map[event.Section]Ability{
 			event.Logins:           signIns,

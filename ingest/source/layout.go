@@ -33,7 +33,7 @@ type Layout struct {
 
 // closedAfter is the setting of kinds whose layout closes days.
 func closedAfter(after string) Setting {
-	return Setting{Name: "closed_after", Default: after,
+	return Setting{Name: "closed_after", Type: Length, Default: after,
 		Doc: "of a source with a bucket: how long after the end of a day its objects are complete, such as " + after}
 }
 

@@ -42,9 +42,9 @@ type oktaPuller struct {
 
 func oktaSettings() []Setting {
 	return []Setting{
-		{Name: "url", Required: true, Doc: "address of the organization, https://NAME.okta.com, without -admin"},
+		{Name: "url", Type: URL, Required: true, Doc: "address of the organization, https://NAME.okta.com, without -admin"},
 		{Name: "token", Secret: true, Doc: "API token of an account with the Read-only administrator or Report administrator role; or client_id and private_key"},
-		{Name: "scheme", Default: "SSWS", Doc: "what token is: SSWS for an API token, Bearer for an OAuth access token"},
+		{Name: "scheme", Values: []string{"SSWS", "Bearer"}, Default: "SSWS", Doc: "what token is: an API token, or an OAuth access token"},
 		{Name: "client_id", Doc: "service app that was granted okta.logs.read, without DPoP, instead of token"},
 		{Name: "private_key", Secret: true, Doc: "key of the service app, in PEM or as the JSON that Okta shows when it makes one"},
 		{Name: "key_id", Doc: "id of private_key, unless it is in the JSON"},

@@ -92,7 +92,7 @@ func nextOn(base *url.URL, link string) (*url.URL, error) {
 
 // budgetSetting is the setting for how often a source may be asked.
 func budgetSetting(perHour int) Setting {
-	return Setting{Name: "requests_per_hour", Default: strconv.Itoa(perHour), Doc: "how many requests the vendor is asked at most"}
+	return Setting{Name: "requests_per_hour", Type: Number, Default: strconv.Itoa(perHour), Doc: "how many requests the vendor is asked at most"}
 }
 
 // budget sets how many requests an hour the source may be asked: its setting, or

@@ -14,8 +14,6 @@ package source
 import (
 	"errors"
 	"fmt"
-	"maps"
-	"slices"
 	"strings"
 	"time"
 
@@ -60,15 +58,6 @@ func (a Ability) String() string {
 		return string(a.Grade)
 	}
 	return string(a.Grade) + ": " + a.Words
-}
-
-// A Setting is one thing to configure of a source.
-type Setting struct {
-	Name     string
-	Doc      string
-	Default  string
-	Required bool
-	Secret   bool // never shown, never logged
 }
 
 // A Kind is a type of source. Kinds are made by Kinds and not changed.
@@ -140,22 +129,6 @@ func Lookup(kinds []Kind, name string) (Kind, error) {
 		names = append(names, k.Name)
 	}
 	return Kind{}, fmt.Errorf("source: there is no kind %q; the kinds are %s", name, strings.Join(names, ", "))
-}
-
-// CheckSettings returns what is wrong with the settings of a source of this kind.
-func (k *Kind) CheckSettings(settings map[string]string) error {
-	var errs []error
-	for _, s := range k.Settings {
-		if s.Required && settings[s.Name] == "" {
-			errs = append(errs, fmt.Errorf("%s: setting %q is missing: %s", k.Name, s.Name, s.Doc))
-		}
-	}
-	for _, name := range slices.Sorted(maps.Keys(settings)) {
-		if !slices.ContainsFunc(k.Settings, func(s Setting) bool { return s.Name == name }) {
-			errs = append(errs, fmt.Errorf("%s: there is no setting %q", k.Name, name))
-		}
-	}
-	return errors.Join(errs...)
 }
 
 // A Record is one raw item exactly as the source delivered it.

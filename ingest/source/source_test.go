@@ -62,6 +62,9 @@ func TestKinds(t *testing.T) {
 			if s.Doc == "" || s.Required && s.Default != "" || s.Secret && s.Default != "" {
 				t.Errorf("kind %s: setting %+v is not complete or contradicts itself", k.Name, s)
 			}
+			if one := (source.Kind{Settings: []source.Setting{s}}); s.Default != "" && one.CheckSettings(map[string]string{s.Name: s.Default}) != nil {
+				t.Errorf("kind %s: setting %s: the default %q may not be given", k.Name, s.Name, s.Default)
+			}
 		}
 	}
 	if _, err := source.Lookup(source.Kinds(), "nope"); err == nil || !strings.Contains(err.Error(), "hcp-terraform") {
@@ -74,6 +77,19 @@ func TestCheckSettings(t *testing.T) {
 	if err := k.CheckSettings(map[string]string{"token": "x", "url": "https://example.com"}); err != nil {
 		t.Errorf("good settings: %v", err)
 	}
+	k = kind(t, "okta")
+	for wrong, want := range map[string]string{"url=okta.com": "an address such as", "scheme=Basic": "one of SSWS, Bearer", "requests_per_hour=many": "a number", "requests_per_hour=0": "a number"} {
+		name, value, _ := strings.Cut(wrong, "=")
+		settings := map[string]string{"url": "https://x.okta.com", "token": "t", name: value}
+		if err := k.CheckSettings(settings); err == nil || !strings.Contains(err.Error(), name+": want "+want) || strings.Contains(err.Error(), value) {
+			t.Errorf("%s: got %v, want %q and not the value", wrong, err, want)
+		}
+	}
+	k = kind(t, "scalr")
+	if err := k.CheckSettings(map[string]string{"closed_after": "2 days"}); err == nil || !strings.Contains(err.Error(), "a duration") {
+		t.Errorf("a length of time in words: %v", err)
+	}
+	k = kind(t, "hcp-terraform")
 	err := k.CheckSettings(map[string]string{"tokne": "secret-value"})
 	if err == nil || !strings.Contains(err.Error(), `"tokne"`) || !strings.Contains(err.Error(), `"token" is missing`) {
 		t.Errorf("got %v, want both mistakes", err)

@@ -19,7 +19,7 @@ func terracotta() Kind {
 	k.Shape, k.Piece, k.NewPuller = Window, day, newTerracottaPuller
 	k.Settings = []Setting{
 		{Name: "token", Required: true, Secret: true, Doc: "API key of the organization, which must be on the Enterprise plan"},
-		{Name: "url", Default: "https://api.terracotta.ai", Doc: "where the API is"},
+		{Name: "url", Type: URL, Default: "https://api.terracotta.ai", Doc: "where the API is"},
 		{Name: "list", Doc: "path of the list of entries in an answer, such as result.entries; without it the usual places are looked at"},
 		{Name: "next", Doc: "path of the next page in an answer: a link, a cursor or a number; without it the usual places are looked at"},
 		{Name: "next_param", Doc: "query parameter that a cursor or number of the next page belongs to; without it the usual one"},

@@ -53,7 +53,7 @@ func (st *stage) browse(ctx context.Context, maker *reports.Maker) (*browser, er
 	s := site.New(site.Deps{DB: st.db, Reader: maker.Reader, Maker: maker, Packs: packs, Kinds: source.Kinds(), Names: []string{feed}, Zone: time.UTC, Now: time.Now})
 	pages, err := web.New(web.Deps{BaseURL: appURL, Zone: time.UTC, Log: log, Now: time.Now, Rand: rand.Reader, Audit: unkept{},
 		Provider: web.Provider{Issuer: issuer, ClientID: "exhibit", ClientSecret: password, Roles: map[string]web.Role{"admins": web.Admin}},
-		Overview: s.Overview, Reports: s.Reports, Packs: s.Packs, Coverage: s.Coverage, Sources: s.Sources, Events: s.Events, Rejects: s.Rejects,
+		Overview: s.Overview, Reports: s.Reports, Packs: s.Packs, Coverage: s.Coverage, Sources: s.Sources, Events: s.Events, Rejects: s.Rejects, Tokens: s.Tokens,
 		Client: &http.Client{Timeout: time.Minute}})
 	if err != nil {
 		return nil, err

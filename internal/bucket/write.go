@@ -14,6 +14,8 @@ import (
 var ErrExists = errors.New("bucket: there is an object of this name already")
 
 // Write writes an object to its end, or not at all: when reading fails there is none.
+// With options.IfNotExist one of several writers is the first, but in a directory, where
+// two that write at the same moment may both be.
 // The options need a ContentType. Writers of blob must not be used for stores that may
 // be Azure: when Azure refuses what is written, as where IfNotExist finds something,
 // closing the writer ends the program (gocloud.dev 0.47).

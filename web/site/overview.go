@@ -129,14 +129,14 @@ func sourceTasks(s reports.SourceCoverage, h SourceHealth, counts ledger.Batch, 
 	}
 	lost, recoverable, until := missing(s)
 	if recoverable > 0 {
-		detail := "It is fetched by itself as soon as the source answers. After the deadline the first of it is lost."
+		what, detail := "can still be fetched", "It is fetched by itself as soon as the source answers. After the deadline the first of it is lost."
 		switch {
+		case h.Method == ledger.Heard:
+			what, detail = "are missing", "Nobody fetches it by itself from a source that sends. Import it while the vendor has it, or note why it is missing."
 		case until.IsZero():
 			detail = "It is read by itself as soon as it is there. Nothing is known to delete it, so there is no deadline."
-		case h.Method == ledger.Heard:
-			detail = "Nobody fetches it by itself from a source that sends. Import it before the source drops it."
 		}
-		out = append(out, views.Task{Severity: views.Act, Title: name + ": " + reports.Length(recoverable) + " can still be fetched", Detail: detail, Deadline: until, Link: days})
+		out = append(out, views.Task{Severity: views.Act, Title: name + ": " + reports.Length(recoverable) + " " + what, Detail: detail, Deadline: until, Link: days})
 	}
 	if lost > 0 {
 		out = append(out, views.Task{Severity: views.Look, Title: name + ": " + reports.Length(lost) + " of the last 30 days are lost",

@@ -144,7 +144,7 @@ func TestPushedSource(t *testing.T) {
 	}) {
 		t.Errorf("tasks %+v", v.Tasks)
 	}
-	if i := slices.IndexFunc(v.Tasks, func(task views.Task) bool { return strings.Contains(task.Title, "can still be fetched") }); i < 0 || !strings.Contains(v.Tasks[i].Detail, "Import it") {
+	if i := slices.IndexFunc(v.Tasks, func(task views.Task) bool { return strings.Contains(task.Title, "6 h are missing") }); i < 0 || !strings.Contains(v.Tasks[i].Detail, "Import it") {
 		t.Errorf("tasks %+v", v.Tasks)
 	}
 	page, err := s.Sources.Source(t.Context(), "hcp-prod")

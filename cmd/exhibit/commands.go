@@ -111,16 +111,12 @@ type auditCmd struct {
 
 // Run compares what is stored with the ledger.
 func (cmd auditCmd) Run(ctx context.Context, c *cli, log *slog.Logger) error {
-	config, err := c.config()
-	if err != nil {
+	var result ingest.Audit
+	err := c.look(ctx, log, func(s *installation) (err error) {
+		result, err = cmd.audit(ctx, s)
 		return err
-	}
-	s, err := open(ctx, config, log)
+	})
 	if err != nil {
-		return err
-	}
-	result, err := cmd.audit(ctx, s)
-	if err := errors.Join(err, s.Close()); err != nil {
 		return err
 	}
 	for _, f := range result.Findings {

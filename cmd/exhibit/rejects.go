@@ -27,15 +27,7 @@ type rejectsCmd struct {
 
 // Run prints what could not become events.
 func (cmd *rejectsCmd) Run(ctx context.Context, c *cli, log *slog.Logger) error {
-	config, err := c.config()
-	if err != nil {
-		return err
-	}
-	s, err := open(ctx, config, log)
-	if err != nil {
-		return err
-	}
-	return errors.Join(cmd.print(ctx, s), s.Close())
+	return c.look(ctx, log, func(s *installation) error { return cmd.print(ctx, s) })
 }
 
 func (cmd *rejectsCmd) print(ctx context.Context, s *installation) error {

@@ -34,17 +34,13 @@ type schedulesListCmd struct{}
 
 // Run lists schedules.
 func (schedulesListCmd) Run(ctx context.Context, c *cli, log *slog.Logger) error {
-	config, err := c.config()
-	if err != nil {
-		return err
-	}
-	s, err := open(ctx, config, log)
-	if err != nil {
-		return err
-	}
 	now := time.Now()
-	book, err := schedule.ReadNewest(ctx, schedule.Stored{DB: s.db}, now.Add(-failingFor))
-	if err := errors.Join(err, s.Close()); err != nil {
+	var book *schedule.Book
+	err := c.look(ctx, log, func(s *installation) (err error) {
+		book, err = schedule.ReadNewest(ctx, schedule.Stored{DB: s.db}, now.Add(-failingFor))
+		return err
+	})
+	if err != nil {
 		return err
 	}
 	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
@@ -119,19 +115,13 @@ const shownRuns = 10
 
 // Run shows a schedule.
 func (cmd schedulesShowCmd) Run(ctx context.Context, c *cli, log *slog.Logger) error {
-	config, err := c.config()
-	if err != nil {
-		return err
-	}
-	s, err := open(ctx, config, log)
-	if err != nil {
-		return err
-	}
-	book, err := schedule.ReadOne(ctx, schedule.Stored{DB: s.db}, cmd.ID, shownRuns)
-	if err := errors.Join(err, s.Close()); err != nil {
-		return err
-	}
-	return showSchedule(os.Stdout, book, cmd.ID, time.Now())
+	return c.look(ctx, log, func(s *installation) error {
+		book, err := schedule.ReadOne(ctx, schedule.Stored{DB: s.db}, cmd.ID, shownRuns)
+		if err != nil {
+			return err
+		}
+		return showSchedule(os.Stdout, book, cmd.ID, time.Now())
+	})
 }
 
 // showSchedule prints a schedule with its runs, newest first, and their deliveries.

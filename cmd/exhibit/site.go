@@ -99,6 +99,19 @@ func (s *installation) reader() (*store.Reader, ledger.SigningKey, error) {
 	return s.db.NewReader(note.VerifierList(verifier)), key, nil
 }
 
+// look opens the store for a command that only reads, and closes it behind do.
+func (c *cli) look(ctx context.Context, log *slog.Logger, do func(s *installation) error) error {
+	config, err := c.config()
+	if err != nil {
+		return err
+	}
+	s, err := open(ctx, config, log)
+	if err != nil {
+		return err
+	}
+	return errors.Join(do(s), s.Close())
+}
+
 // A writer is an installation that this process writes to.
 type writer struct {
 	*installation

@@ -70,16 +70,12 @@ type tokenListCmd struct{}
 
 // Run lists the tokens, the newest first.
 func (tokenListCmd) Run(ctx context.Context, c *cli, log *slog.Logger) error {
-	config, err := c.config()
-	if err != nil {
+	var list []token.Token
+	err := c.look(ctx, log, func(s *installation) (err error) {
+		list, err = token.List(ctx, s.db)
 		return err
-	}
-	s, err := open(ctx, config, log)
+	})
 	if err != nil {
-		return err
-	}
-	list, err := token.List(ctx, s.db)
-	if err := errors.Join(err, s.Close()); err != nil {
 		return err
 	}
 	if len(list) == 0 {

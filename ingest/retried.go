@@ -66,8 +66,8 @@ func (s *sourceBatch) first(r *retried) *Item {
 	return s.firsts[r]
 }
 
-// resolve returns the rejects that the batch deals with, and has the ledger name them. A conflict stays open until
-// what it says and what is stored are the same.
+// resolve returns the rejects that the batch deals with, and has the ledger name them.
+// A conflict stays open until what it says and what is stored are the same.
 func (s *sourceBatch) resolve() (list []store.Resolution) {
 	ids := make(map[*retried]string, len(s.retried))
 	leaves := make(map[string][]tlog.Hash)

@@ -194,7 +194,7 @@ func (w *Worker) readSince(ctx context.Context, now time.Time, missing coverage.
 	if err := turn.finish(ctx, now, w.proven(now, answer), told); err != nil {
 		return err
 	}
-	if now.Sub(w.looked) >= lookBackEvery {
+	if w.lookDue(now) {
 		w.lookedAt(now)
 	}
 	return nil
@@ -218,6 +218,9 @@ func (w *Worker) proven(now time.Time, answer source.Answer) coverage.Interval {
 const lookBackEvery = 24 * time.Hour
 
 func (w *Worker) lookBackFor() time.Duration { return w.feed.Settle + 2*lookBackEvery }
+
+// lookDue reports whether covered time is to be read again; lookBack has said from when.
+func (w *Worker) lookDue(now time.Time) bool { return now.Sub(w.looked) >= lookBackEvery }
 
 // lookedAt keeps when covered time was last read again, for the next process as well:
 // it is in the ledger as the cursor of a source that has no other. A kill before that
@@ -244,7 +247,7 @@ func (w *Worker) lastLook(missing time.Time) time.Time {
 // lookBack returns from when to read when time is missing from on.
 func (w *Worker) lookBack(now, from time.Time) time.Time {
 	last := w.lastLook(from)
-	if now.Sub(last) < lookBackEvery {
+	if !w.lookDue(now) {
 		return from
 	}
 	// What appeared since the last look is looked for.

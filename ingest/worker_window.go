@@ -27,7 +27,7 @@ func (w *Worker) readPieces(ctx context.Context, now time.Time, missing coverage
 	ask, whole := w.ask(now, missing)
 	back := w.lookBack(now, ask[0].From)
 	requests, err := w.readInTurn(ctx, cut(ask, w.feed.Kind.Piece), missing)
-	if err == nil && now.Sub(w.looked) >= lookBackEvery {
+	if err == nil && w.lookDue(now) {
 		again := coverage.Gaps(coverage.Interval{From: back, To: now}, ask)
 		var more int
 		if more, err = w.readInTurn(ctx, cut(again, w.feed.Kind.Piece), missing); err == nil {

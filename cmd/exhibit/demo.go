@@ -210,16 +210,12 @@ func (d *demoSite) writeConfig(base, hcp, okta, issuer string) error {
 
 // outage stops the local HCP Terraform for a while, to show that a gap heals.
 func (d *demoSite) outage(ctx context.Context) {
-	for _, step := range []struct {
-		after time.Duration
-		do    func()
-	}{{demoOutageAfter, func() { d.hcp.Down(demo.Status(http.StatusServiceUnavailable)) }}, {demoOutageFor, d.hcp.Up}} {
-		select {
-		case <-time.After(step.after):
-			step.do()
-		case <-ctx.Done():
-			return
-		}
+	if !wait(ctx, demoOutageAfter) {
+		return
+	}
+	d.hcp.Down(demo.Status(http.StatusServiceUnavailable))
+	if wait(ctx, demoOutageFor) {
+		d.hcp.Up()
 	}
 }
 

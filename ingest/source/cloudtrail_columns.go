@@ -36,22 +36,6 @@ func (v *trailRecord) column(f *fields, name string) {
 	}
 }
 
-// smallLetters returns the name in small letters, without dots and underscores.
-func smallLetters(name string) string {
-	var b [64]byte
-	small := b[:0]
-	for i := range len(name) {
-		switch c := name[i]; {
-		case c == '.', c == '_':
-		case 'A' <= c && c <= 'Z':
-			small = append(small, c+'a'-'A')
-		default:
-			small = append(small, c)
-		}
-	}
-	return string(small)
-}
-
 // columnOf returns what a column holds, by its name in small letters without dots and
 // underscores; nil: nothing that is asked for.
 func (v *trailRecord) columnOf(spelled string) *string {

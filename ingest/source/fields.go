@@ -241,3 +241,20 @@ func unquote(v string) string {
 	b, _ := jsontext.AppendUnquote(nil, v)
 	return string(b)
 }
+
+// smallLetters returns the name of a member in small letters, without dots and
+// underscores: tables spell names in ways of their own.
+func smallLetters(name string) string {
+	var b [64]byte
+	small := b[:0]
+	for i := range len(name) {
+		switch c := name[i]; {
+		case c == '.', c == '_':
+		case 'A' <= c && c <= 'Z':
+			small = append(small, c+'a'-'A')
+		default:
+			small = append(small, c)
+		}
+	}
+	return string(small)
+}
